@@ -1,0 +1,325 @@
+"""Algorithms 8, 9 and 10: the encoder-decoder, the encoder-only and the decoder-only transformer.
+
+The layers are one pytree stacked on a leading axis and run by `lax.scan`: compile time does not grow with depth. Each
+architecture comes as logits, the part before the softmax, which training and sampling use, and as probabilities.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from . import masks
+from .attention import mh_attention
+from .contracts import algorithm, require_sequence
+from .embedding import embed
+from .linear import affine
+from .normalization import layer_norm
+from .parameters import (
+    DTransformerParameters,
+    EDTransformerParameters,
+    ETransformerParameters,
+    init_d_transformer,
+    init_e_transformer,
+    init_ed_transformer,
+)
+from .tagging import line
+
+Attend = Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]]
+"""(X_tilde, a layer's `MHAttentionParameters`, a layer's state) -> (attention's output, a layer's new state)."""
+
+
+def relu(x: jax.Array) -> jax.Array:
+    """The positive part; nan stays nan."""
+    return jax.nn.relu(x)
+
+
+def gelu(x: jax.Array) -> jax.Array:
+    """Eq. (5), the exact GELU, x Φ(x); `jax.nn.gelu` by default is the approximation by tanh."""
+    return jax.nn.gelu(x, approximate=False)
+
+
+def length_of(x: jax.Array, lengths: jax.Array | None) -> jax.Array | int:
+    """length(x): a static integer, or the lengths of the sequences in a padded batch."""
+    return x.shape[-1] if lengths is None else lengths
+
+
+def unembedding_matrix(params: Any) -> jax.Array:
+    """W_u, which is W_e itself where embeddings are tied."""
+    return params.W_e if params.W_u is None else params.W_u
+
+
+_INITIALISE = {
+    DTransformerParameters: init_d_transformer,
+    ETransformerParameters: init_e_transformer,
+    EDTransformerParameters: init_ed_transformer,
+}
+
+
+@cache
+def _expected(kind: type, hyperparameters: Any) -> dict[str, tuple[int, ...]]:
+    """The shape of every parameter, by path, read off the function that initialises them."""
+    shapes = jax.eval_shape(lambda key: _INITIALISE[kind](key, hyperparameters), jax.random.key(0))
+    return _shapes(shapes)
+
+
+def _shapes(params: Any) -> dict[str, tuple[int, ...]]:
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): jnp.shape(leaf) for path, leaf in leaves}
+
+
+def require_parameters(function: str, params: Any, kind: type, hyperparameters: Any) -> Any:
+    """Check that `params` are those of this architecture and of these hyperparameters, and give them as JAX arrays.
+
+    Raises:
+      TypeError: for the parameters of another architecture.
+      ValueError: names the first field that is missing, left over, or of another shape than expected.
+    """
+    if not isinstance(params, kind):
+        raise TypeError(
+            f"{function}: params is a {type(params).__name__}, expected {kind.__name__}, "
+            f"as {_INITIALISE[kind].__name__} makes it"
+        )
+    expected, found = _expected(kind, hyperparameters), _shapes(params)
+    for name in expected | found:
+        if expected.get(name) != found.get(name):
+            raise ValueError(
+                f"{function}: params.{name} has shape {found.get(name, 'none: it is missing')}, expected "
+                f"{expected.get(name, 'none: these hyperparameters have no such parameter')} from {hyperparameters}"
+            )
+    return jax.tree.map(jnp.asarray, params)
+
+
+def token_sequences(function, name, x, hyperparameters, lengths):
+    require_sequence(function, name, x, hyperparameters.N_V, hyperparameters.l_max, lengths)
+    return jnp.asarray(x), None if lengths is None else jnp.asarray(lengths)
+
+
+def _require_hyperparameters(function: str, hyperparameters: Any, kind: str) -> None:
+    if type(hyperparameters).__name__ != kind:
+        raise TypeError(f"{function}: hyperparameters is a {type(hyperparameters).__name__}, expected {kind}")
+
+
+# Algorithm 8
+
+
+def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function="ed_transformer"):
+    _require_hyperparameters(function, hyperparameters, "EDTransformerHyperparameters")
+    params = require_parameters(function, params, EDTransformerParameters, hyperparameters)
+    z, z_lengths = token_sequences(function, "z", z, hyperparameters, z_lengths)
+    x, x_lengths = token_sequences(function, "x", x, hyperparameters, x_lengths)
+    return {"z": z, "x": x, "params": params, "z_lengths": z_lengths, "x_lengths": x_lengths}
+
+
+def encode(z, params, hyperparameters, z_lengths=None):
+    """Lines 1 to 9 of Algorithm 8: the encoding Z (..., ℓ_z, d_e) of a context sequence `z` (..., ℓ_z)."""
+    epsilon = hyperparameters.epsilon
+    mask = masks.full if z_lengths is None else masks.padding(z_lengths)
+
+    line(1, "l_z", length_of(z, z_lengths))
+    e_z = line(2, "e_z", embed(z, params.W_e, params.W_p, z_lengths))
+    Z = line(3, "Z", e_z)
+
+    def layer(Z, W):
+        Z = line(5, "Z", Z + mh_attention(Z, Z, W.attention, mask))
+        Z = line(6, "Z", layer_norm(Z, W.gamma_1, W.beta_1, epsilon=epsilon))
+        Z = line(7, "Z", Z + affine(relu(affine(Z, W.W_mlp1, W.b_mlp1)), W.W_mlp2, W.b_mlp2))
+        Z = line(8, "Z", layer_norm(Z, W.gamma_2, W.beta_2, epsilon=epsilon))
+        return Z, None
+
+    Z, _ = lax.scan(layer, Z, params.encoder)
+    return Z
+
+
+def decode(x, params, hyperparameters, attend: Attend, cross_attend: Attend, x_lengths=None, start=None, states=None):
+    """Lines 10 to 20 of Algorithm 8, and its logits, with the two attentions given.
+
+    Args:
+      x: (..., ℓ_x) token ids.
+      attend, cross_attend: line 14's and line 16's attention; `states`, stacked by layer, is a pair for them.
+      start: (...) position of the first token of `x`; None is 0.
+    Returns:
+      logits (..., ℓ_x, N_V), and the new states.
+    """
+    epsilon = hyperparameters.epsilon
+
+    line(10, "l_x", length_of(x, x_lengths))
+    e_x = line(11, "e_x", embed(x, params.W_e, _positions(params.W_p, start, x), x_lengths))
+    X = line(12, "X", e_x)
+
+    def layer(X, W_and_state):
+        W, (state, cross_state) = W_and_state
+        answer, state = attend(X, W.self_attention, state)
+        X = line(14, "X", X + answer)
+        X = line(15, "X", layer_norm(X, W.gamma_3, W.beta_3, epsilon=epsilon))
+        answer, cross_state = cross_attend(X, W.cross_attention, cross_state)
+        X = line(16, "X", X + answer)
+        X = line(17, "X", layer_norm(X, W.gamma_4, W.beta_4, epsilon=epsilon))
+        X = line(18, "X", X + affine(relu(affine(X, W.W_mlp3, W.b_mlp3)), W.W_mlp4, W.b_mlp4))
+        X = line(19, "X", layer_norm(X, W.gamma_5, W.beta_5, epsilon=epsilon))
+        return X, (state, cross_state)
+
+    X, states = lax.scan(layer, X, (params.decoder, (None, None) if states is None else states))
+    return affine(X, unembedding_matrix(params)), states
+
+
+def _positions(W_p: jax.Array, start: jax.Array | None, x: jax.Array) -> jax.Array:
+    """The rows of `W_p` for a sequence that begins at position `start` (...)."""
+    return W_p if start is None else W_p[start[..., None] + jnp.arange(x.shape[-1])]
+
+
+def self_attend(mask: masks.Mask) -> Attend:
+    """Self-attention without a state: MHAttention(X, X | W, Mask)."""
+    return lambda X, W, state: (mh_attention(X, X, W, mask), state)
+
+
+@algorithm(ed_requires, static=("hyperparameters",))
+def ed_transformer_logits(z, x, params, hyperparameters, z_lengths=None, x_lengths=None):
+    """Algorithm 8 up to the softmax: logits (..., ℓ_x, N_V). Arguments and errors as `ed_transformer`."""
+    Z = encode(z, params, hyperparameters, z_lengths)
+    see = masks.full if z_lengths is None else masks.padding(z_lengths)
+
+    def cross_attend(X, W, state):
+        return mh_attention(X, Z, W, see), state
+
+    return decode(x, params, hyperparameters, self_attend(masks.causal), cross_attend, x_lengths)[0]
+
+
+@algorithm(ed_requires, static=("hyperparameters",))
+def ed_transformer(z, x, params, hyperparameters, z_lengths=None, x_lengths=None):
+    """Algorithm 8: the encoder-decoder transformer.
+
+    Args:
+      z: (..., ℓ_z) context token ids, 1 ≤ ℓ_z ≤ l_max.
+      x: (..., ℓ_x) primary token ids, 1 ≤ ℓ_x ≤ l_max.
+      params: `EDTransformerParameters`.
+      hyperparameters: `EDTransformerHyperparameters`.
+      z_lengths, x_lengths: (...) how many tokens of each right-padded sequence are real. What stands in the padding is
+        not looked at, and the rows of the result that belong to padding mean nothing.
+    Returns:
+      P (..., ℓ_x, N_V): row t is the estimate of P(x[t+1] | x[0..t], z). nan where a traced id is out of range.
+    Raises:
+      TypeError: for parameters of another architecture, or ids that are not integers.
+      ValueError: for ids out of range, sequences empty or longer than l_max, or parameters of another size.
+    """
+    return line(21, "P", jax.nn.softmax(ed_transformer_logits(z, x, params, hyperparameters, z_lengths, x_lengths)))
+
+
+# Algorithm 9
+
+
+def e_requires(x, params, hyperparameters, lengths, function="e_transformer"):
+    _require_hyperparameters(function, hyperparameters, "ETransformerHyperparameters")
+    params = require_parameters(function, params, ETransformerParameters, hyperparameters)
+    x, lengths = token_sequences(function, "x", x, hyperparameters, lengths)
+    return {"x": x, "params": params, "lengths": lengths}
+
+
+@algorithm(e_requires, static=("hyperparameters",))
+def e_transformer_logits(x, params, hyperparameters, lengths=None):
+    """Algorithm 9 up to the softmax: logits (..., ℓ, N_V). Arguments and errors as `e_transformer`."""
+    epsilon = hyperparameters.epsilon
+    mask = masks.full if lengths is None else masks.padding(lengths)
+
+    line(1, "l", length_of(x, lengths))
+    e = line(2, "e", embed(x, params.W_e, params.W_p, lengths))
+    X = line(3, "X", e)
+
+    def layer(X, W):
+        X = line(5, "X", X + mh_attention(X, X, W.attention, mask))
+        X = line(6, "X", layer_norm(X, W.gamma_1, W.beta_1, epsilon=epsilon))
+        X = line(7, "X", X + affine(gelu(affine(X, W.W_mlp1, W.b_mlp1)), W.W_mlp2, W.b_mlp2))
+        X = line(8, "X", layer_norm(X, W.gamma_2, W.beta_2, epsilon=epsilon))
+        return X, None
+
+    X, _ = lax.scan(layer, X, params.layers)
+    X = line(10, "X", gelu(affine(X, params.W_f, params.b_f)))
+    X = line(11, "X", layer_norm(X, params.gamma, params.beta, epsilon=epsilon))
+    return affine(X, unembedding_matrix(params))
+
+
+@algorithm(e_requires, static=("hyperparameters",))
+def e_transformer(x, params, hyperparameters, lengths=None):
+    """Algorithm 9: the encoder-only transformer, BERT.
+
+    Args:
+      x: (..., ℓ) token ids, 1 ≤ ℓ ≤ l_max.
+      params: `ETransformerParameters`.
+      hyperparameters: `ETransformerHyperparameters`.
+      lengths: (...) how many tokens of each right-padded sequence are real. What stands in the padding is not looked
+        at, and the rows of the result that belong to padding mean nothing.
+    Returns:
+      P (..., ℓ, N_V), each row a distribution. nan where a traced id is out of range.
+    Raises:
+      TypeError: for parameters of another architecture, or ids that are not integers.
+      ValueError: for ids out of range, a sequence empty or longer than l_max, or parameters of another size.
+    """
+    return line(12, "P", jax.nn.softmax(e_transformer_logits(x, params, hyperparameters, lengths)))
+
+
+# Algorithm 10
+
+
+def d_requires(x, params, hyperparameters, lengths, function="d_transformer"):
+    _require_hyperparameters(function, hyperparameters, "DTransformerHyperparameters")
+    params = require_parameters(function, params, DTransformerParameters, hyperparameters)
+    x, lengths = token_sequences(function, "x", x, hyperparameters, lengths)
+    return {"x": x, "params": params, "lengths": lengths}
+
+
+def d_layers(x, params, hyperparameters, attend: Attend, lengths=None, start=None, states=None):
+    """Lines 1 to 10 of Algorithm 10, and its logits, with line 6's attention given.
+
+    Args:
+      x: (..., ℓ) token ids.
+      attend: line 6's attention; `states`, stacked by layer, is what it carries.
+      start: (...) position of the first token of `x`; None is 0.
+    Returns:
+      logits (..., ℓ, N_V), and the new states.
+    """
+    epsilon = hyperparameters.epsilon
+
+    line(1, "l", length_of(x, lengths))
+    e = line(2, "e", embed(x, params.W_e, _positions(params.W_p, start, x), lengths))
+    X = line(3, "X", e)
+
+    def layer(X, W_and_state):
+        W, state = W_and_state
+        X_tilde = line(5, "X_tilde", layer_norm(X, W.gamma_1, W.beta_1, epsilon=epsilon))
+        answer, state = attend(X_tilde, W.attention, state)
+        X = line(6, "X", X + answer)
+        X_tilde = line(7, "X_tilde", layer_norm(X, W.gamma_2, W.beta_2, epsilon=epsilon))
+        X = line(8, "X", X + affine(gelu(affine(X_tilde, W.W_mlp1, W.b_mlp1)), W.W_mlp2, W.b_mlp2))
+        return X, state
+
+    X, states = lax.scan(layer, X, (params.layers, states))
+    X = line(10, "X", layer_norm(X, params.gamma, params.beta, epsilon=epsilon))
+    return affine(X, unembedding_matrix(params)), states
+
+
+@algorithm(d_requires, static=("hyperparameters",))
+def d_transformer_logits(x, params, hyperparameters, lengths=None):
+    """Algorithm 10 up to the softmax: logits (..., ℓ, N_V). Arguments and errors as `d_transformer`."""
+    return d_layers(x, params, hyperparameters, self_attend(masks.causal), lengths)[0]
+
+
+@algorithm(d_requires, static=("hyperparameters",))
+def d_transformer(x, params, hyperparameters, lengths=None):
+    """Algorithm 10: the decoder-only transformer, GPT.
+
+    Args:
+      x: (..., ℓ) token ids, 1 ≤ ℓ ≤ l_max.
+      params: `DTransformerParameters`.
+      hyperparameters: `DTransformerHyperparameters`.
+      lengths: (...) how many tokens of each right-padded sequence are real. What stands in the padding is not looked
+        at, and the rows of the result that belong to padding mean nothing.
+    Returns:
+      P (..., ℓ, N_V): row t is the estimate of P(x[t+1] | x[0..t]). nan where a traced id is out of range.
+    Raises:
+      TypeError: for parameters of another architecture, or ids that are not integers.
+      ValueError: for ids out of range, a sequence empty or longer than l_max, or parameters of another size.
+    """
+    return line(11, "P", jax.nn.softmax(d_transformer_logits(x, params, hyperparameters, lengths)))

@@ -1,0 +1,163 @@
+"""Algorithms 3, 4 and 5: attention with one query, with many, and with many heads."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from . import masks
+from .contracts import algorithm, is_concrete, require_at_least_one, require_floats, require_shapes
+from .linear import affine, aligned
+from .tagging import line
+
+
+def _single_query_requires(e, context, params):
+    sizes = require_shapes(
+        "basic_single_query_attention",
+        e=(e, "... d_in"),
+        context=(context, "... T d_in"),
+        W_q=(params.W_q, "d_attn d_in"),
+        b_q=(params.b_q, "d_attn"),
+        W_k=(params.W_k, "d_attn d_in"),
+        b_k=(params.b_k, "d_attn"),
+        W_v=(params.W_v, "d_out d_in"),
+        b_v=(params.b_v, "d_out"),
+    )
+    require_floats("basic_single_query_attention", e=e, context=context)
+    require_at_least_one("basic_single_query_attention", context=sizes["T"])
+    return {"e": jnp.asarray(e), "context": jnp.asarray(context), "params": jax.tree.map(jnp.asarray, params)}
+
+
+@algorithm(_single_query_requires)
+def basic_single_query_attention(e, context, params):
+    """Algorithm 3: one token asks, the tokens of its context answer.
+
+    Args:
+      e: (..., d_in) current token.
+      context: (..., T, d_in) context tokens, T ≥ 1.
+      params: `AttentionParameters` with d_x = d_z = d_in.
+    Returns:
+      (..., d_out).
+    Raises:
+      ValueError: if the context is empty or widths differ.
+    """
+    q = line(1, "q", affine(e[..., None, :], params.W_q, params.b_q)[..., 0, :])
+    k = line(2, "k", affine(context, params.W_k, params.b_k))
+    v = line(3, "v", affine(context, params.W_v, params.b_v))
+    alpha = line(4, "alpha", jax.nn.softmax((k @ q[..., None])[..., 0] / _root(q.shape[-1], q), axis=-1))
+    return line(5, "v_tilde", (alpha[..., None, :] @ v)[..., 0, :])
+
+
+def _root(d_attn: int, like: jax.Array) -> jax.Array:
+    return jnp.sqrt(jnp.asarray(d_attn, like.dtype))
+
+
+def _attention_requires(X, Z, params, mask, function="attention"):
+    sizes = require_shapes(
+        function,
+        X=(X, "... l_x d_x"),
+        Z=(Z, "... l_z d_z"),
+        **{"params.W_q": (params.W_q, "... d_attn d_x"), "params.b_q": (params.b_q, "... d_attn")},
+        **{"params.W_k": (params.W_k, "... d_attn d_z"), "params.b_k": (params.b_k, "... d_attn")},
+        **{"params.W_v": (params.W_v, "... d_out d_z"), "params.b_v": (params.b_v, "... d_out")},
+    )
+    require_floats(function, X=X, Z=Z)
+    require_at_least_one(function, X=sizes["l_x"], Z=sizes["l_z"])
+    mask = masks.as_mask(mask)
+    _require_an_answer(function, mask, sizes["l_x"], sizes["l_z"])
+    return {
+        "X": jnp.asarray(X),
+        "Z": jnp.asarray(Z),
+        "params": jax.tree.map(jnp.asarray, params),
+        "mask": mask,
+    }
+
+
+def _require_an_answer(function: str, mask: masks.Mask, l_x: int, l_z: int) -> None:
+    """Every query needs a key: a row of the mask that is all false has no softmax (E29)."""
+    if mask.predicate in (masks.full.predicate, masks.causal.predicate):
+        return  # the paper's two masks: every query sees the first key
+    table = masks.dense(mask, l_x, l_z)
+    if is_concrete(table):
+        empty = ~np.asarray(table).any(axis=-1)
+        if empty.any():
+            index = [int(i) for i in np.argwhere(empty)[0]]
+            raise ValueError(
+                f"{function}: the mask lets query {index[-1]} attend to nothing (row {index} is all false)"
+            )
+
+
+@algorithm(_attention_requires)
+def attention(X, Z, params, mask=masks.full):
+    """Algorithm 4: every token of `X` attends to the tokens of `Z` that `mask` lets it see.
+
+    Args:
+      X: (..., ℓ_x, d_x) primary sequence, the one that asks.
+      Z: (..., ℓ_z, d_z) context sequence, the one that answers.
+      params: `AttentionParameters`: `W_q` (d_attn, d_x), `W_k` (d_attn, d_z), `W_v` (d_out, d_z) and their biases.
+        Heads stacked on leading axes are computed together.
+      mask: predicate of (t_x, t_z), or a boolean array (..., ℓ_x, ℓ_z), true where t_x may attend to t_z.
+    Returns:
+      (..., ℓ_x, d_out), or (..., *heads, ℓ_x, d_out); nan for a query that a traced mask lets attend to nothing.
+    Raises:
+      ValueError: if sizes differ, a sequence is empty, or a concrete mask leaves a query nothing to attend to.
+      TypeError: if the mask is not boolean.
+    """
+    Q = line(1, "Q", affine(X, params.W_q, params.b_q))
+    K = line(2, "K", affine(Z, params.W_k, params.b_k))
+    V = line(3, "V", affine(Z, params.W_v, params.b_v))
+    table = masks.dense(mask, X.shape[-2], Z.shape[-2])
+    return answer(Q, K, V, masks.for_heads(table, params.W_q.ndim - 2))
+
+
+def answer(Q: jax.Array, K: jax.Array, V: jax.Array, mask: jax.Array) -> jax.Array:
+    """Lines 4 to 6 of Algorithm 4, for queries, keys and values that are already there.
+
+    Args:
+      Q: (..., ℓ_x, d_attn). K: (..., ℓ_z, d_attn). V: (..., ℓ_z, d_out). mask: boolean (..., ℓ_x, ℓ_z).
+    """
+    S = line(4, "S", Q @ K.mT)
+    S = line(5, "S", jnp.where(aligned(mask, S), S, -jnp.inf))
+    return line(6, "V_tilde", jax.nn.softmax(S / _root(Q.shape[-1], Q), axis=-1) @ V)
+
+
+def _mh_attention_requires(X, Z, params, mask):
+    canonical = _attention_requires(X, Z, params.heads, mask, function="mh_attention")
+    heads = canonical["params"]
+    if heads.W_q.ndim != 3:
+        raise ValueError(
+            f"mh_attention: params.heads.W_q has shape {heads.W_q.shape}, expected (H, d_attn, d_x): heads are stacked "
+            "on a leading axis"
+        )
+    H, d_mid, _ = heads.W_v.shape
+    sizes = require_shapes("mh_attention", W_o=(params.W_o, "d_out H·d_mid"), b_o=(params.b_o, "d_out"))
+    if sizes["H·d_mid"] != H * d_mid:
+        raise ValueError(
+            f"mh_attention: params.W_o has shape {jnp.shape(params.W_o)}, expected (d_out, H·d_mid) with H·d_mid = "
+            f"{H} × {d_mid} = {H * d_mid}, which params.heads.W_v of shape {heads.W_v.shape} gives it"
+        )
+    return canonical | {"params": jax.tree.map(jnp.asarray, params)}
+
+
+@algorithm(_mh_attention_requires)
+def mh_attention(X, Z, params, mask=masks.full):
+    """Algorithm 5: several heads of Algorithm 4, stacked and mixed.
+
+    Args:
+      X: (..., ℓ_x, d_x) primary sequence.
+      Z: (..., ℓ_z, d_z) context sequence.
+      params: `MHAttentionParameters`.
+      mask: predicate of (t_x, t_z), or a boolean array (..., ℓ_x, ℓ_z); the same for all heads.
+    Returns:
+      (..., ℓ_x, d_out).
+    Raises:
+      ValueError, TypeError: as `attention`.
+    """
+    Y_h = line(2, "Y_h", attention(X, Z, params.heads, mask))
+    return join_heads(Y_h, params)
+
+
+def join_heads(Y_h: jax.Array, params) -> jax.Array:
+    """Lines 3 and 4 of Algorithm 5: the heads' answers (..., H, ℓ_x, d_mid), stacked and mixed."""
+    Y = jnp.moveaxis(Y_h, -3, -2)
+    Y = line(3, "Y", Y.reshape(*Y.shape[:-2], -1))
+    return line(4, "V_tilde", affine(Y, params.W_o, params.b_o))

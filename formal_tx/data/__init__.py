@@ -1,0 +1,1 @@
+"""Text to train on, with nothing to download: `corpus` is the text, `characters` turns it into token ids."""

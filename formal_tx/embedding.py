@@ -1,0 +1,117 @@
+"""Algorithms 1, 2 and 7: from token ids to vectors and back to probabilities."""
+
+import jax
+import jax.numpy as jnp
+
+from .contracts import algorithm, require_floats, require_ids, require_shapes
+from .linear import affine, aligned
+from .tagging import line
+
+
+def rows(table: jax.Array, index: jax.Array) -> jax.Array:
+    """`table[index]`, with nan for an index out of range, which JAX by itself would clamp or wrap."""
+    index = jnp.where(index < 0, table.shape[0], index)
+    return table.at[index].get(mode="fill", fill_value=jnp.nan)
+
+
+def _token_embedding_requires(v, W_e):
+    sizes = require_shapes("token_embedding", W_e=(W_e, "N_V d_e"))
+    require_floats("token_embedding", W_e=W_e)
+    require_ids("token_embedding", "v", v, sizes["N_V"])
+    return {"v": jnp.asarray(v), "W_e": jnp.asarray(W_e)}
+
+
+@algorithm(_token_embedding_requires)
+def token_embedding(v, W_e):
+    """Algorithm 1: the vector that stands for a token.
+
+    Args:
+      v: (...) token ids, 0 ≤ v < N_V.
+      W_e: (N_V, d_e) token embedding matrix, a row for each token.
+    Returns:
+      (..., d_e) embeddings; nan for a traced id out of range.
+    Raises:
+      TypeError: if `v` is not integer.
+      ValueError: if a concrete id is out of range.
+    """
+    return line(1, "e", rows(W_e, v))
+
+
+def _positional_embedding_requires(t, W_p):
+    sizes = require_shapes("positional_embedding", W_p=(W_p, "l_max d_e"))
+    require_floats("positional_embedding", W_p=W_p)
+    require_ids("positional_embedding", "t", t, sizes["l_max"], what="l_max")
+    return {"t": jnp.asarray(t), "W_p": jnp.asarray(W_p)}
+
+
+@algorithm(_positional_embedding_requires)
+def positional_embedding(t, W_p):
+    """Algorithm 2: the vector that stands for a position.
+
+    Args:
+      t: (...) positions, 0 ≤ t < l_max.
+      W_p: (l_max, d_e) positional embedding matrix, a row for each position.
+    Returns:
+      (..., d_e) embeddings; nan for a traced position out of range.
+    Raises:
+      TypeError: if `t` is not integer.
+      ValueError: if a concrete position is out of range.
+    """
+    return line(1, "e_p", rows(W_p, t))
+
+
+def sinusoidal_positions(l_max: int, d_e: int) -> jax.Array:
+    """The hard-coded W_p (l_max, d_e) of section 5, as printed: base l_max, and i and t from 1 (E12).
+
+    W_p[t, 2i-1] = sin(t / l_max^(2i/d_e)) and W_p[t, 2i] = cos(t / l_max^(2i/d_e)), counted from 1.
+
+    Raises:
+      ValueError: if d_e is odd.
+    """
+    if d_e % 2:
+        raise ValueError(f"sinusoidal_positions: d_e is {d_e}, expected an even number")
+    t = jnp.arange(1, l_max + 1)[:, None]
+    i = jnp.arange(1, d_e // 2 + 1)
+    angle = t / l_max ** (2 * i / d_e)
+    return jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1).reshape(l_max, d_e)
+
+
+def embed(x: jax.Array, W_e: jax.Array, W_p: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
+    """Eq. (1) for a sequence: row t is W_e[x[t]] + W_p[t]. Ids in the padding are not looked at.
+
+    Args:
+      x: (..., ℓ) token ids.
+      lengths: (...) how many of them are real; a length outside [1, ℓ] gives nan.
+    Returns:
+      (..., ℓ, d_e).
+    """
+    length = x.shape[-1]
+    if lengths is not None:
+        x = jnp.where(aligned(jnp.arange(length), x) < lengths[..., None], x, 0)
+    X = rows(W_e, x)
+    X = X + aligned(W_p[:length], X)
+    if lengths is not None:
+        legal = (lengths >= 1) & (lengths <= length)
+        X = jnp.where(legal[..., None, None], X, jnp.nan)
+    return X
+
+
+def _unembedding_requires(e, W_u):
+    require_shapes("unembedding", e=(e, "... d_e"), W_u=(W_u, "N_V d_e"))
+    require_floats("unembedding", e=e, W_u=W_u)
+    return {"e": jnp.asarray(e), "W_u": jnp.asarray(W_u)}
+
+
+@algorithm(_unembedding_requires)
+def unembedding(e, W_u):
+    """Algorithm 7: from a token's encoding to a distribution over the vocabulary.
+
+    Args:
+      e: (..., d_e) token encodings.
+      W_u: (N_V, d_e) unembedding matrix, the paper's own.
+    Returns:
+      (..., N_V) probabilities.
+    Raises:
+      ValueError: if the widths differ.
+    """
+    return line(1, "p", jax.nn.softmax(affine(e[..., None, :], W_u)[..., 0, :], axis=-1))
