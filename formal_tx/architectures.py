@@ -14,7 +14,7 @@ from jax import lax
 
 from . import masks
 from .attention import mh_attention
-from .contracts import algorithm, require_sequence
+from .contracts import algorithm, as_arrays, require_fields, require_kind, require_sequence, same_shapes
 from .embedding import embed
 from .linear import affine
 from .normalization import layer_norm
@@ -52,7 +52,7 @@ def unembedding_matrix(params: Any) -> jax.Array:
     return params.W_e if params.W_u is None else params.W_u
 
 
-_INITIALISE = {
+_INITIALISE: dict[type, Callable[..., Any]] = {
     DTransformerParameters: init_d_transformer,
     ETransformerParameters: init_e_transformer,
     EDTransformerParameters: init_ed_transformer,
@@ -60,42 +60,65 @@ _INITIALISE = {
 
 
 @cache
-def _expected(kind: type, hyperparameters: Any) -> dict[str, tuple[int, ...]]:
-    """The shape of every parameter, by path, read off the function that initialises them."""
-    shapes = jax.eval_shape(lambda key: _INITIALISE[kind](key, hyperparameters), jax.random.key(0))
-    return _shapes(shapes)
-
-
-def _shapes(params: Any) -> dict[str, tuple[int, ...]]:
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): jnp.shape(leaf) for path, leaf in leaves}
+def _expected(kind: type, hyperparameters: Any) -> Any:
+    """The parameters of these hyperparameters, as shapes, read off the function that initialises them."""
+    return jax.eval_shape(lambda key: _INITIALISE[kind](key, hyperparameters), jax.random.key(0))
 
 
 def require_parameters(function: str, params: Any, kind: type, hyperparameters: Any) -> Any:
     """Check that `params` are those of this architecture and of these hyperparameters, and give them as JAX arrays.
 
     Raises:
-      TypeError: for the parameters of another architecture.
+      TypeError: for the parameters of another architecture, and for a field that is no floating array, or of another
+        dtype than the others.
       ValueError: names the first field that is missing, left over, or of another shape than expected.
     """
-    if not isinstance(params, kind):
-        raise TypeError(
-            f"{function}: params is a {type(params).__name__}, expected {kind.__name__}, "
-            f"as {_INITIALISE[kind].__name__} makes it"
-        )
-    expected, found = _expected(kind, hyperparameters), _shapes(params)
-    for name in expected | found:
-        if expected.get(name) != found.get(name):
-            raise ValueError(
-                f"{function}: params.{name} has shape {found.get(name, 'none: it is missing')}, expected "
-                f"{expected.get(name, 'none: these hyperparameters have no such parameter')} from {hyperparameters}"
-            )
-    return jax.tree.map(jnp.asarray, params)
+    require_kind(function, "params", params, kind, made_by=_INITIALISE[kind].__name__)
+    expected = _expected(kind, hyperparameters)
+    if _alike(params, expected):
+        return params
+    _require_shapes_of(function, params, expected, hyperparameters)
+    params = require_fields(function, "params", params)
+    dtype = params.W_e.dtype
+    for name, W in _by_path(params).items():
+        if W.dtype != dtype:
+            raise TypeError(f"{function}: params.{name} has dtype {W.dtype}, expected {dtype}, which params.W_e has")
+    return params
+
+
+def _alike(params: Any, expected: Any) -> bool:
+    """Whether `params` are JAX arrays of the structure and the shapes expected, and of one floating dtype."""
+    leaves = jax.tree.leaves(params)
+    return (
+        all(isinstance(W, jax.Array) and W.dtype == leaves[0].dtype for W in leaves)
+        and same_shapes(params, expected)
+        and jnp.issubdtype(leaves[0].dtype, jnp.floating)
+    )
+
+
+def _require_shapes_of(function: str, params: Any, expected: Any, hyperparameters: Any) -> None:
+    found, wanted = _by_path(params), _by_path(expected)
+    for name in wanted | found:
+        if name not in found:
+            problem = f"is missing, expected shape {wanted[name].shape} from"
+        elif name not in wanted:
+            problem = "is one too many, expected None from"
+        else:
+            (array,) = as_arrays(function, **{f"params.{name}": found[name]})
+            if array.shape == wanted[name].shape:
+                continue
+            problem = f"has shape {array.shape}, expected {wanted[name].shape} from"
+        raise ValueError(f"{function}: params.{name} {problem} {hyperparameters}")
+
+
+def _by_path(params: Any) -> dict[str, Any]:
+    """The fields of `params` by path, `layers.W_mlp1` for one; a list is taken for an array that is written out."""
+    leaves = jax.tree_util.tree_leaves_with_path(params, is_leaf=lambda a: isinstance(a, list | tuple))
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 
 def token_sequences(function, name, x, hyperparameters, lengths):
-    require_sequence(function, name, x, hyperparameters.N_V, hyperparameters.l_max, lengths)
-    return jnp.asarray(x), None if lengths is None else jnp.asarray(lengths)
+    return require_sequence(function, name, x, hyperparameters.N_V, hyperparameters.l_max, lengths)
 
 
 def _require_hyperparameters(function: str, hyperparameters: Any, kind: str) -> None:
@@ -111,6 +134,11 @@ def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function="e
     params = require_parameters(function, params, EDTransformerParameters, hyperparameters)
     z, z_lengths = token_sequences(function, "z", z, hyperparameters, z_lengths)
     x, x_lengths = token_sequences(function, "x", x, hyperparameters, x_lengths)
+    if z.ndim > 1 and z.shape[:-1] != x.shape[:-1]:
+        raise ValueError(
+            f"{function}: z has leading axes {z.shape[:-1]} and x has {x.shape[:-1]}, expected the same: a context for "
+            "each sequence, or one, without leading axes, for all"
+        )
     return {"z": z, "x": x, "params": params, "z_lengths": z_lengths, "x_lengths": x_lengths}
 
 

@@ -5,26 +5,48 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import masks
-from .contracts import algorithm, is_concrete, require_at_least_one, require_floats, require_shapes
+from .contracts import (
+    algorithm,
+    as_arrays,
+    is_concrete,
+    require_at_least_one,
+    require_batch,
+    require_fields,
+    require_floats,
+    require_kind,
+    require_shapes,
+)
 from .linear import affine, aligned
+from .parameters import AttentionParameters, MHAttentionParameters
 from .tagging import line
 
 
 def _single_query_requires(e, context, params):
+    name = "basic_single_query_attention"
+    e, context = as_arrays(name, e=e, context=context)
+    params = _head(name, "params", params)
     sizes = require_shapes(
-        "basic_single_query_attention",
+        name,
         e=(e, "... d_in"),
         context=(context, "... T d_in"),
-        W_q=(params.W_q, "d_attn d_in"),
-        b_q=(params.b_q, "d_attn"),
-        W_k=(params.W_k, "d_attn d_in"),
-        b_k=(params.b_k, "d_attn"),
-        W_v=(params.W_v, "d_out d_in"),
-        b_v=(params.b_v, "d_out"),
+        **_axes(
+            params, W_q="d_attn d_in", b_q="d_attn", W_k="d_attn d_in", b_k="d_attn", W_v="d_out d_in", b_v="d_out"
+        ),
     )
-    require_floats("basic_single_query_attention", e=e, context=context)
-    require_at_least_one("basic_single_query_attention", context=sizes["T"])
-    return {"e": jnp.asarray(e), "context": jnp.asarray(context), "params": jax.tree.map(jnp.asarray, params)}
+    require_floats(name, e=e, context=context)
+    require_at_least_one(name, context=sizes["T"])
+    require_batch(name, e=e.shape[:-1], context=context.shape[:-2])
+    return {"e": jnp.asarray(e), "context": jnp.asarray(context), "params": params}
+
+
+def _head(function: str, name: str, params: AttentionParameters) -> AttentionParameters:
+    require_kind(function, name, params, AttentionParameters, made_by="init_attention")
+    return require_fields(function, name, params)
+
+
+def _axes(params: AttentionParameters, path: str = "params", **axes: str) -> dict[str, tuple[jax.Array, str]]:
+    """The fields of `params` and their axes, by path, as `require_shapes` takes them."""
+    return {f"{path}.{field}": (getattr(params, field), names) for field, names in axes.items()}
 
 
 @algorithm(_single_query_requires)
@@ -51,32 +73,41 @@ def _root(d_attn: int, like: jax.Array) -> jax.Array:
     return jnp.sqrt(jnp.asarray(d_attn, like.dtype))
 
 
-def _attention_requires(X, Z, params, mask, function="attention"):
+def _attention_requires(X, Z, params, mask, function="attention", path="params"):
+    X, Z = as_arrays(function, X=X, Z=Z)
+    params = _head(function, path, params)
+    stack = " ".join(["H", *(f"H_{i}" for i in range(2, params.W_q.ndim - 1))][: params.W_q.ndim - 2])
     sizes = require_shapes(
         function,
         X=(X, "... l_x d_x"),
         Z=(Z, "... l_z d_z"),
-        **{"params.W_q": (params.W_q, "... d_attn d_x"), "params.b_q": (params.b_q, "... d_attn")},
-        **{"params.W_k": (params.W_k, "... d_attn d_z"), "params.b_k": (params.b_k, "... d_attn")},
-        **{"params.W_v": (params.W_v, "... d_out d_z"), "params.b_v": (params.b_v, "... d_out")},
+        **_axes(
+            params,
+            path,
+            W_q=f"{stack} d_attn d_x",
+            b_q=f"{stack} d_attn",
+            W_k=f"{stack} d_attn d_z",
+            b_k=f"{stack} d_attn",
+            W_v=f"{stack} d_out d_z",
+            b_v=f"{stack} d_out",
+        ),
     )
     require_floats(function, X=X, Z=Z)
     require_at_least_one(function, X=sizes["l_x"], Z=sizes["l_z"])
-    mask = masks.as_mask(mask)
-    _require_an_answer(function, mask, sizes["l_x"], sizes["l_z"])
-    return {
-        "X": jnp.asarray(X),
-        "Z": jnp.asarray(Z),
-        "params": jax.tree.map(jnp.asarray, params),
-        "mask": mask,
-    }
+    mask = masks.as_mask(mask, function=function)
+    _require_mask(function, mask, X.shape, Z.shape)
+    return {"X": jnp.asarray(X), "Z": jnp.asarray(Z), "params": params, "mask": mask}
 
 
-def _require_an_answer(function: str, mask: masks.Mask, l_x: int, l_z: int) -> None:
-    """Every query needs a key: a row of the mask that is all false has no softmax (E29)."""
+def _require_mask(function: str, mask: masks.Mask, X: tuple[int, ...], Z: tuple[int, ...]) -> None:
+    """The batches of X, of Z and of the mask fit, and every query has a key: a row all false has no softmax (E29)."""
+    if 0 in (*X[:-2], *Z[:-2]):
+        raise ValueError(f"{function}: X has shape {X} and Z {Z}, expected at least one sequence")
     if mask.predicate in (masks.full.predicate, masks.causal.predicate):
+        require_batch(function, X=X[:-2], Z=Z[:-2])
         return  # the paper's two masks: every query sees the first key
-    table = masks.dense(mask, l_x, l_z)
+    table = masks.dense(mask, X[-2], Z[-2], function=function)
+    require_batch(function, mask=table.shape[:-2], X=X[:-2], Z=Z[:-2])
     if is_concrete(table):
         empty = ~np.asarray(table).any(axis=-1)
         if empty.any():
@@ -121,21 +152,24 @@ def answer(Q: jax.Array, K: jax.Array, V: jax.Array, mask: jax.Array) -> jax.Arr
 
 
 def _mh_attention_requires(X, Z, params, mask):
-    canonical = _attention_requires(X, Z, params.heads, mask, function="mh_attention")
+    name = "mh_attention"
+    require_kind(name, "params", params, MHAttentionParameters, made_by="init_mh_attention")
+    canonical = _attention_requires(X, Z, params.heads, mask, function=name, path="params.heads")
     heads = canonical["params"]
     if heads.W_q.ndim != 3:
         raise ValueError(
-            f"mh_attention: params.heads.W_q has shape {heads.W_q.shape}, expected (H, d_attn, d_x): heads are stacked "
-            "on a leading axis"
+            f"{name}: params.heads.W_q has shape {heads.W_q.shape}, expected (H, d_attn, d_x): heads are stacked on a "
+            "leading axis"
         )
+    params = require_fields(name, "params", params.replace(heads=heads))
     H, d_mid, _ = heads.W_v.shape
-    sizes = require_shapes("mh_attention", W_o=(params.W_o, "d_out H·d_mid"), b_o=(params.b_o, "d_out"))
+    sizes = require_shapes(name, **{"params.W_o": (params.W_o, "d_out H·d_mid"), "params.b_o": (params.b_o, "d_out")})
     if sizes["H·d_mid"] != H * d_mid:
         raise ValueError(
-            f"mh_attention: params.W_o has shape {jnp.shape(params.W_o)}, expected (d_out, H·d_mid) with H·d_mid = "
+            f"{name}: params.W_o has shape {params.W_o.shape}, expected (d_out, H·d_mid) with H·d_mid = "
             f"{H} × {d_mid} = {H * d_mid}, which params.heads.W_v of shape {heads.W_v.shape} gives it"
         )
-    return canonical | {"params": jax.tree.map(jnp.asarray, params)}
+    return canonical | {"params": params}
 
 
 @algorithm(_mh_attention_requires)

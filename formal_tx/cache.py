@@ -32,7 +32,7 @@ def empty_cache(L: int, hyperparameters: Hyperparameters, dtype) -> KeyValueCach
     )
 
 
-def cached_attend(start: jax.Array) -> Attend:
+def cached_attend(start: jax.Array | int) -> Attend:
     """Unidirectional self-attention of tokens at positions start, start + 1, … to all tokens up to themselves.
 
     Equal to line 6 of Algorithm 10 (and 14 of Algorithm 8) on the whole sequence, by causality; the cache supplies the
@@ -49,7 +49,7 @@ def cached_attend(start: jax.Array) -> Attend:
     return attend
 
 
-def _write(past: jax.Array, new: jax.Array, start: jax.Array) -> jax.Array:
+def _write(past: jax.Array, new: jax.Array, start: jax.Array | int) -> jax.Array:
     return lax.dynamic_update_slice_in_dim(past, new, start, axis=-2)
 
 

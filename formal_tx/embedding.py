@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from .contracts import algorithm, require_floats, require_ids, require_shapes
+from .contracts import algorithm, as_arrays, require_floats, require_ids, require_shapes
 from .linear import affine, aligned
 from .tagging import line
 
@@ -15,10 +15,11 @@ def rows(table: jax.Array, index: jax.Array) -> jax.Array:
 
 
 def _token_embedding_requires(v, W_e):
-    sizes = require_shapes("token_embedding", W_e=(W_e, "N_V d_e"))
-    require_floats("token_embedding", W_e=W_e)
-    require_ids("token_embedding", "v", v, sizes["N_V"])
-    return {"v": jnp.asarray(v), "W_e": jnp.asarray(W_e)}
+    name = "token_embedding"
+    v, W_e = as_arrays(name, v=v, W_e=W_e)
+    sizes = require_shapes(name, W_e=(W_e, "N_V d_e"))
+    require_floats(name, W_e=W_e)
+    return {"v": require_ids(name, "v", v, sizes["N_V"]), "W_e": jnp.asarray(W_e)}
 
 
 @algorithm(_token_embedding_requires)
@@ -38,10 +39,11 @@ def token_embedding(v, W_e):
 
 
 def _positional_embedding_requires(t, W_p):
-    sizes = require_shapes("positional_embedding", W_p=(W_p, "l_max d_e"))
-    require_floats("positional_embedding", W_p=W_p)
-    require_ids("positional_embedding", "t", t, sizes["l_max"], what="l_max")
-    return {"t": jnp.asarray(t), "W_p": jnp.asarray(W_p)}
+    name = "positional_embedding"
+    t, W_p = as_arrays(name, t=t, W_p=W_p)
+    sizes = require_shapes(name, W_p=(W_p, "l_max d_e"))
+    require_floats(name, W_p=W_p)
+    return {"t": require_ids(name, "t", t, sizes["l_max"], what="l_max"), "W_p": jnp.asarray(W_p)}
 
 
 @algorithm(_positional_embedding_requires)
@@ -97,6 +99,7 @@ def embed(x: jax.Array, W_e: jax.Array, W_p: jax.Array, lengths: jax.Array | Non
 
 
 def _unembedding_requires(e, W_u):
+    e, W_u = as_arrays("unembedding", e=e, W_u=W_u)
     require_shapes("unembedding", e=(e, "... d_e"), W_u=(W_u, "N_V d_e"))
     require_floats("unembedding", e=e, W_u=W_u)
     return {"e": jnp.asarray(e), "W_u": jnp.asarray(W_u)}

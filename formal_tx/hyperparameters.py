@@ -32,12 +32,13 @@ class Hyperparameters:
     tied_embeddings: bool = False
 
     def __post_init__(self):
+        for name in ("l_max", "H", "d_e", "d_mlp", "N_V"):
+            self._require_integer(name, at_least=1)
         for name in ("d_attn", "d_mid"):
             if getattr(self, name) is None:
-                if isinstance(self.H, int) and self.H > 0 and self.d_e % self.H:
+                if self.d_e % self.H:
                     raise ValueError(f"H = {self.H} does not divide d_e = {self.d_e}: choose another H, or give {name}")
-                object.__setattr__(self, name, self.d_e // max(self.H, 1))
-        for name in ("l_max", "H", "d_e", "d_mlp", "N_V", "d_attn", "d_mid"):
+                object.__setattr__(self, name, self.d_e // self.H)
             self._require_integer(name, at_least=1)
         if not self.epsilon >= 0:
             raise ValueError(f"epsilon is {self.epsilon}, expected at least 0")

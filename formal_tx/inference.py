@@ -20,7 +20,7 @@ from .architectures import (
     token_sequences,
 )
 from .cache import cached_attend, context_attend, context_cache, empty_cache
-from .contracts import is_concrete, refuse_nan, require_positive
+from .contracts import is_concrete, refuse_nan, require_count, require_key, require_positive
 from .hyperparameters import EDTransformerHyperparameters
 from .parameters import EDTransformerParameters
 from .tagging import line
@@ -34,7 +34,7 @@ def draw(logits: jax.Array, temperature: jax.Array, key: jax.Array) -> jax.Array
     It is argmax(logits / τ + G) with Gumbel noise G = `jax.random.gumbel(key)`, which has exactly that distribution.
     """
     scaled = logits / jnp.where(temperature > 0, temperature, jnp.nan)
-    y = jax.random.categorical(key, scaled, axis=-1)
+    y = jnp.argmax(scaled + jax.random.gumbel(key, scaled.shape, scaled.dtype), axis=-1)
     return jnp.where(jnp.isnan(scaled).any(axis=-1), NO_TOKEN, y)
 
 
@@ -45,14 +45,6 @@ def _bucket(n: int, most: int) -> int:
 
 def _pad(x: jax.Array, length: int) -> jax.Array:
     return jnp.pad(x, [*[(0, 0)] * (x.ndim - 1), (0, length - x.shape[-1])])
-
-
-def _require_key(function: str, key) -> jax.Array:
-    """The key as a typed one, whether it was made by `jax.random.key` or by `jax.random.PRNGKey`."""
-    if key is None or not hasattr(key, "dtype"):
-        raise TypeError(f"{function}: key is {type(key).__name__}, expected a key as `jax.random.key(seed)` makes it")
-    typed = jnp.issubdtype(key.dtype, jax.dtypes.prng_key)
-    return key if typed else jax.random.wrap_key_data(key)
 
 
 def _for_each(f, batch: tuple[int, ...], key: jax.Array, *arrays: jax.Array):
@@ -84,7 +76,7 @@ def d_inference(x, params, hyperparameters, *, length, temperature=1.0, key, len
     name = "d_inference"
     arguments = d_requires(x, params, hyperparameters, lengths, function=name)
     x, params, lengths = arguments["x"], arguments["params"], arguments["lengths"]
-    _require_count(name, "length", length)
+    length = require_count(name, "length", length, at_least=1)
     l_max, longest = hyperparameters.l_max, x.shape[-1]
     if lengths is not None and is_concrete(lengths):
         longest = int(np.max(lengths))
@@ -93,7 +85,7 @@ def d_inference(x, params, hyperparameters, *, length, temperature=1.0, key, len
             f"{name}: a prompt of {longest} tokens and {length} more do not fit: ℓ + length - 1 = "
             f"{longest + length - 1} is more than l_max = {l_max}"
         )
-    require_positive(name, temperature=temperature)
+    require_positive(name, params.W_e.dtype, temperature=temperature)
     refuse_nan(name, {"params": params})
     lengths = jnp.full(x.shape[:-1], x.shape[-1]) if lengths is None else lengths
     y = _d_inference(
@@ -101,7 +93,7 @@ def d_inference(x, params, hyperparameters, *, length, temperature=1.0, key, len
         lengths,
         params,
         jnp.asarray(temperature, params.W_e.dtype),
-        _require_key(name, key),
+        require_key(name, key, x.shape[:-1]),
         jnp.asarray(length),
         hyperparameters=hyperparameters,
         steps=_bucket(length, l_max),
@@ -149,11 +141,6 @@ def _d_inference(x, lengths, params, temperature, key, length, *, hyperparameter
     return _for_each(one, x.shape[:-1], key, x, lengths)
 
 
-def _require_count(function: str, name: str, value) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{function}: {name} is {value!r}, expected an integer of at least 1")
-
-
 def ed_inference(z, params, hyperparameters, *, temperature=1.0, key, l_max=None, z_lengths=None):
     """Algorithm 15: uses a trained encoder-decoder transformer to predict a sequence.
 
@@ -182,10 +169,10 @@ def ed_inference(z, params, hyperparameters, *, temperature=1.0, key, l_max=None
     if hyperparameters.N_V < 3:
         raise ValueError(f"{name}: N_V is {hyperparameters.N_V}, a vocabulary with bos and eos tokens has at least 3")
     l_max = hyperparameters.l_max if l_max is None else l_max
-    _require_count(name, "l_max", l_max)
+    l_max = require_count(name, "l_max", l_max, at_least=1)
     if l_max > hyperparameters.l_max:
         raise ValueError(f"{name}: l_max is {l_max}, more than the model's l_max = {hyperparameters.l_max}")
-    require_positive(name, temperature=temperature)
+    require_positive(name, params.W_e.dtype, temperature=temperature)
     refuse_nan(name, {"params": params})
     lengths = jnp.full(z.shape[:-1], z.shape[-1]) if z_lengths is None else z_lengths
     x_hat = _ed_inference(
@@ -193,9 +180,9 @@ def ed_inference(z, params, hyperparameters, *, temperature=1.0, key, l_max=None
         lengths,
         params,
         jnp.asarray(temperature, params.W_e.dtype),
-        _require_key(name, key),
+        require_key(name, key, z.shape[:-1]),
         hyperparameters=hyperparameters,
-        l_max=int(l_max),
+        l_max=l_max,
     )
     if z.ndim == 1 and is_concrete(x_hat):
         ends = np.flatnonzero(np.asarray(x_hat) == hyperparameters.eos_token)
@@ -238,8 +225,8 @@ def _ed_inference(z, z_lengths, params, temperature, key, *, hyperparameters, l_
             carry = lax.cond(carry[0] == hyperparameters.eos_token, lambda carry, t: carry, step, carry, t)
             return carry, carry[0]
 
-        bos = jnp.asarray(hyperparameters.bos_token, z.dtype)
-        _, y = lax.scan(step_unless_ended, (bos, past), jnp.arange(l_max))
-        return line(9, "x_hat", jnp.concatenate([bos[None], y]))
+        bos = line(1, "x_hat", jnp.asarray([hyperparameters.bos_token], z.dtype))
+        _, y = lax.scan(step_unless_ended, (bos[0], past), jnp.arange(l_max))
+        return jnp.concatenate([bos, y])
 
     return _for_each(one, z.shape[:-1], key, z, z_lengths)

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from .contracts import is_concrete
+from .contracts import as_arrays, is_concrete
 from .linear import aligned
 
 MaskLike = Any  # a Mask, a predicate of (t_x, t_z), or a boolean array (..., ℓ_x, ℓ_z)
@@ -55,15 +55,34 @@ def _before(t_x, t_z, lengths):
 
 
 def _both(t_x, t_z, a, b):
-    return a(t_x, t_z) & b(t_x, t_z)
+    return jnp.logical_and(*_tables(t_x, t_z, a, b))
 
 
 def _either(t_x, t_z, a, b):
-    return a(t_x, t_z) | b(t_x, t_z)
+    return jnp.logical_or(*_tables(t_x, t_z, a, b))
 
 
 def _not(t_x, t_z, a):
-    return ~a(t_x, t_z)
+    return ~_table("mask", a, t_x, t_z)
+
+
+def _tables(t_x, t_z, a, b):
+    """What two masks say, with as many axes each."""
+    a, b = _table("mask", a, t_x, t_z), _table("mask", b, t_x, t_z)
+    try:
+        jnp.broadcast_shapes(a.shape, b.shape)
+    except ValueError:
+        raise ValueError(f"mask: masks of shapes {a.shape} and {b.shape} do not combine") from None
+    return aligned(a, b), aligned(b, a)
+
+
+def _table(function: str, mask: Callable, t_x: jax.Array, t_z: jax.Array) -> jax.Array:
+    """What a mask's predicate says of these positions, which has to be boolean."""
+    said = mask(t_x, t_z)
+    dtype = getattr(said, "dtype", type(said).__name__)
+    if dtype not in (bool, "bool"):
+        raise TypeError(f"{function}: the mask's predicate returned {dtype}, expected bool")
+    return jnp.asarray(said)
 
 
 def _look_up(t_x, t_z, array):
@@ -79,11 +98,18 @@ causal = Mask(_not_later)
 
 
 def padding(lengths: jax.Array) -> Mask:
-    """The first `lengths` (...) tokens of the context are real, what follows is padding that nobody attends to."""
+    """The first `lengths` (...) tokens of the context are real, what follows is padding that nobody attends to.
+
+    Raises:
+      TypeError: if `lengths` are not integers.
+    """
+    (lengths,) = as_arrays("masks.padding", lengths=lengths)
+    if not jnp.issubdtype(lengths.dtype, jnp.integer):
+        raise TypeError(f"masks.padding: lengths have dtype {lengths.dtype}, expected integers")
     return Mask(_before, (jnp.asarray(lengths),))
 
 
-def as_mask(mask: MaskLike) -> Mask:
+def as_mask(mask: MaskLike, *, function: str = "masks") -> Mask:
     """A `Mask` from a `Mask`, a predicate or a boolean array.
 
     Raises:
@@ -95,29 +121,30 @@ def as_mask(mask: MaskLike) -> Mask:
     if callable(mask):
         return Mask(mask)
     if hasattr(mask, "dtype") or isinstance(mask, list | tuple):
-        array = jnp.asarray(mask)
+        (array,) = as_arrays(function, mask=mask)
         if array.dtype != bool:
             raise TypeError(
-                f"mask has dtype {array.dtype}, expected bool with true meaning 'may attend'. Convert it by name: "
-                "masks.from_additive (0 keeps, -inf drops), masks.from_torch (true drops), masks.from_padding (true or "
-                "1 marks a real token of the context)"
+                f"{function}: mask has dtype {array.dtype}, expected bool with true meaning 'may attend'. Convert it "
+                "by name: masks.from_additive (0 keeps, -inf drops), masks.from_torch (true drops), masks.from_padding "
+                "(true or 1 marks a real token of the context)"
             )
-        return Mask(_look_up, (array,))
-    raise TypeError(f"mask is {type(mask).__name__}, expected a predicate of (t_x, t_z) or a boolean array")
+        return Mask(_look_up, (jnp.asarray(array),))
+    raise TypeError(
+        f"{function}: mask is of type {type(mask).__name__}, expected a predicate of (t_x, t_z) or a boolean array"
+    )
 
 
-def dense(mask: MaskLike, l_x: int, l_z: int) -> jax.Array:
+def dense(mask: MaskLike, l_x: int, l_z: int, *, function: str = "masks") -> jax.Array:
     """The mask as a boolean array (..., ℓ_x, ℓ_z).
 
     Raises:
+      TypeError: if what a predicate returns is not boolean.
       ValueError: if an array, or what a predicate returns, does not end in (ℓ_x, ℓ_z).
     """
-    array = jnp.asarray(as_mask(mask)(jnp.arange(l_x)[:, None], jnp.arange(l_z)[None, :]))
-    if array.dtype != bool:
-        raise TypeError(f"the mask's predicate returned {array.dtype}, expected bool")
+    array = _table(function, as_mask(mask, function=function), jnp.arange(l_x)[:, None], jnp.arange(l_z)[None, :])
     if array.ndim < 2 or array.shape[-2] not in (1, l_x) or array.shape[-1] not in (1, l_z):
         raise ValueError(
-            f"mask has shape {array.shape}, expected (..., ℓ_x, ℓ_z) = (..., {l_x}, {l_z}): "
+            f"{function}: mask has shape {array.shape}, expected (..., ℓ_x, ℓ_z) = (..., {l_x}, {l_z}): "
             "a row for each query, a column for each key"
         )
     return jnp.broadcast_to(array, (*array.shape[:-2], l_x, l_z))
@@ -132,23 +159,60 @@ def from_additive(bias: jax.Array) -> jax.Array:
     """A boolean mask from one that is added to the scores: 0 keeps, -inf (or the dtype's least value) drops.
 
     Raises:
-      ValueError: if a value is neither, as in a learned or positional bias, which no mask can express.
+      TypeError: if the mask is not of a floating dtype.
+      ValueError: if a value is neither, as in a learned or positional bias, which no mask can express. (A row whose
+        values cannot be seen, and hold another, keeps nothing: attention then gives nan.)
     """
+    (bias,) = as_arrays("masks.from_additive", mask=bias)
+    if not jnp.issubdtype(bias.dtype, jnp.floating):
+        raise TypeError(f"masks.from_additive: the mask has dtype {bias.dtype}, expected a floating dtype")
     bias = jnp.asarray(bias)
     drops = bias <= jnp.finfo(bias.dtype).min
-    if is_concrete(drops) and not bool(jnp.all(drops | (bias == 0))):
-        raise ValueError("an additive mask holds 0 and -inf (or the dtype's least value); this one holds other values")
-    return ~drops
+    return _rows_of(
+        ~drops,
+        drops | (bias == 0),
+        "masks.from_additive: the mask holds other values than 0 and -inf (or the dtype's least value)",
+    )
 
 
 def from_torch(mask: jax.Array) -> jax.Array:
     """A boolean mask from PyTorch's `MultiheadAttention`, where true means *drop*.
 
     (`scaled_dot_product_attention` is the other way round: true means keep there, as here.)
+
+    Raises:
+      TypeError: if the mask is not boolean; PyTorch adds one of floats to the scores, see `from_additive`.
     """
-    return ~jnp.asarray(mask, bool)
+    (mask,) = as_arrays("masks.from_torch", mask=mask)
+    if mask.dtype != bool:
+        raise TypeError(
+            f"masks.from_torch: the mask has dtype {mask.dtype}, expected bool; one of floats is for "
+            "masks.from_additive"
+        )
+    return ~jnp.asarray(mask)
 
 
 def from_padding(real: jax.Array) -> jax.Array:
-    """A mask (..., 1, ℓ_z) from Hugging Face's `attention_mask` (..., ℓ_z): true or 1 marks a real token."""
-    return jnp.asarray(real, bool)[..., None, :]
+    """A mask (..., 1, ℓ_z) from Hugging Face's `attention_mask` (..., ℓ_z): true or 1 marks a real token.
+
+    Raises:
+      TypeError: if it holds neither booleans nor integers.
+      ValueError: if an integer is neither 0 nor 1. (Where this cannot be seen, the row keeps nothing, and attention
+        gives nan.)
+    """
+    (real,) = as_arrays("masks.from_padding", mask=real)
+    if not (real.dtype == bool or jnp.issubdtype(real.dtype, jnp.integer)):
+        raise TypeError(f"masks.from_padding: the mask has dtype {real.dtype}, expected bool, or integers 0 and 1")
+    real = jnp.asarray(real)
+    keep = _rows_of(
+        real == 1, (real == 0) | (real == 1), "masks.from_padding: the mask holds other values than 0 and 1"
+    )
+    return keep[..., None, :]
+
+
+def _rows_of(keep: jax.Array, legal: jax.Array, complaint: str) -> jax.Array:
+    """The rows of `keep`: those that are not all legal raise where they can be seen, and keep nothing where not."""
+    legal = legal.all(axis=-1, keepdims=True)
+    if is_concrete(legal) and not bool(legal.all()):
+        raise ValueError(complaint)
+    return keep & legal

@@ -2,21 +2,29 @@
 
 import jax.numpy as jnp
 
-from .contracts import algorithm, require_floats, require_shapes
+from .contracts import algorithm, as_arrays, is_concrete, require_floats, require_number, require_shapes
 from .linear import aligned
 from .tagging import line
 
 
 def _layer_norm_requires(e, gamma, beta, epsilon):
-    require_shapes(
-        "layer_norm", e=(e, "... d_e"), gamma=(gamma, "d_e"), **({} if beta is None else {"beta": (beta, "d_e")})
-    )
-    require_floats("layer_norm", e=e, gamma=gamma)
-    return {
-        "e": jnp.asarray(e),
-        "gamma": jnp.asarray(gamma),
-        "beta": None if beta is None else jnp.asarray(beta),
-    }
+    given = {"e": e, "gamma": gamma} | ({} if beta is None else {"beta": beta})
+    given = dict(zip(given, as_arrays("layer_norm", **given), strict=True))
+    axes = {"e": "... d_e", "gamma": "d_e", "beta": "d_e"}
+    require_shapes("layer_norm", **{name: (array, axes[name]) for name, array in given.items()})
+    require_floats("layer_norm", **given)
+    arrays = {name: jnp.asarray(array) for name, array in given.items()}
+    return {"beta": None} | arrays | {"epsilon": _require_epsilon(epsilon)}
+
+
+def _require_epsilon(epsilon):
+    """A number that is not negative; one that is, and cannot be seen to be, becomes nan."""
+    require_number("layer_norm", "epsilon", epsilon)
+    if not is_concrete(epsilon):
+        return jnp.where(epsilon >= 0, epsilon, jnp.nan)
+    if not 0 <= float(epsilon) < float("inf"):
+        raise ValueError(f"layer_norm: epsilon is {epsilon}, expected a finite number of at least 0")
+    return float(epsilon)
 
 
 @algorithm(_layer_norm_requires)

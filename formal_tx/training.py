@@ -19,8 +19,20 @@ from .architectures import (
     e_transformer_logits,
     ed_requires,
     ed_transformer_logits,
+    length_of,
+    token_sequences,
 )
-from .contracts import algorithm, is_concrete, refuse_nan
+from .contracts import (
+    algorithm,
+    as_arrays,
+    is_concrete,
+    refuse_nan,
+    require_count,
+    require_flags,
+    require_key,
+    require_number,
+    same_shapes,
+)
 from .linear import aligned
 from .tagging import line
 
@@ -38,20 +50,18 @@ class History:
     optimizer_state: Any
 
 
-def scored(logits: jax.Array, targets: jax.Array, counted: jax.Array, number: int, mean: bool) -> jax.Array:
-    """- Σ log P[target] over the counted positions, from logits: the same value as from P, without log 0.
+def scored(log_P: jax.Array, targets: jax.Array, counted: jax.Array, mean: bool) -> jax.Array:
+    """- Σ log P[target] over the counted positions.
 
     Args:
-      logits: (..., ℓ, N_V), whose softmax is the P of line `number`.
-      targets: (..., ℓ) token ids. counted: boolean (..., ℓ).
+      log_P: (..., ℓ, N_V), from logits: the same value as the logarithm of P, without log 0.
+      targets: (..., n) token ids, n ≤ ℓ, of which each is scored by the row at its place. counted: boolean (..., n).
       mean: divide by the number of counted positions (1 if there is none).
     """
-    log_P = jax.nn.log_softmax(logits)
-    line(number, "P", jnp.exp(log_P))
-    log_p = jnp.take_along_axis(log_P, targets[..., None], axis=-1, mode="fill", fill_value=jnp.nan)[..., 0]
+    rows = log_P[..., : targets.shape[-1], :]
+    log_p = jnp.take_along_axis(rows, targets[..., None], axis=-1, mode="fill", fill_value=jnp.nan)[..., 0]
     loss = jnp.sum(jnp.where(counted, -log_p, 0))
-    count = jnp.maximum(jnp.sum(counted), 1).astype(loss.dtype)
-    return line(number + 1, "loss", loss / count if mean else loss)
+    return loss / jnp.maximum(jnp.sum(counted), 1).astype(loss.dtype) if mean else loss
 
 
 def _next_tokens(x: jax.Array, lengths: jax.Array | None) -> tuple[jax.Array, jax.Array]:
@@ -69,18 +79,19 @@ def _within(x: jax.Array, lengths: jax.Array | None) -> jax.Array:
 
 
 def _d_loss_requires(params, x, hyperparameters, lengths, mean):
+    require_flags("d_loss", mean=mean)
     return d_requires(x, params, hyperparameters, lengths, function="d_loss")
 
 
 @algorithm(_d_loss_requires, static=("hyperparameters", "mean"))
 def d_loss(params, x, hyperparameters, lengths=None, *, mean=False):
     """Lines 4 and 5 of Algorithm 13: - Σ_t log P[x[t+1], t], a sum (or mean) over all sequences of `x` (..., ℓ)."""
-    logits = d_transformer_logits(x, params, hyperparameters, lengths)
-    targets, counted = _next_tokens(x, lengths)
-    return scored(logits[..., :-1, :], targets, counted, 4, mean)
+    log_P = line(4, "log_P", jax.nn.log_softmax(d_transformer_logits(x, params, hyperparameters, lengths)))
+    return line(5, "loss", scored(log_P, *_next_tokens(x, lengths), mean))
 
 
 def _ed_loss_requires(params, z, x, hyperparameters, z_lengths, x_lengths, mean):
+    require_flags("ed_loss", mean=mean)
     return ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function="ed_loss")
 
 
@@ -88,35 +99,57 @@ def _ed_loss_requires(params, z, x, hyperparameters, z_lengths, x_lengths, mean)
 def ed_loss(params, z, x, hyperparameters, z_lengths=None, x_lengths=None, *, mean=False):
     """Lines 4 and 5 of Algorithm 11: - Σ_t log P[x[t+1], t] of `x` (..., ℓ_x) given `z` (..., ℓ_z)."""
     logits = ed_transformer_logits(z, x, params, hyperparameters, z_lengths, x_lengths)
-    targets, counted = _next_tokens(x, x_lengths)
-    return scored(logits[..., :-1, :], targets, counted, 4, mean)
+    log_P = line(4, "log_P", jax.nn.log_softmax(logits))
+    return line(5, "loss", scored(log_P, *_next_tokens(x, x_lengths), mean))
+
+
+def _require_mask_token(function, hyperparameters):
+    if hyperparameters.N_V < 3:
+        raise ValueError(f"{function}: N_V is {hyperparameters.N_V}, a vocabulary with a mask_token has at least 3")
 
 
 def _e_loss_requires(params, x_tilde, x, hyperparameters, lengths, mean):
-    canonical = e_requires(x_tilde, params, hyperparameters, lengths, function="e_loss")
-    x = e_requires(x, params, hyperparameters, lengths, function="e_loss")["x"]
-    return {"params": canonical["params"], "x_tilde": canonical["x"], "x": x, "lengths": canonical["lengths"]}
+    name = "e_loss"
+    require_flags(name, mean=mean)
+    canonical = e_requires(x, params, hyperparameters, lengths, function=name)
+    _require_mask_token(name, hyperparameters)
+    x_tilde, _ = token_sequences(name, "x_tilde", x_tilde, hyperparameters, lengths)
+    if x_tilde.shape != canonical["x"].shape:
+        raise ValueError(
+            f"{name}: x_tilde has shape {x_tilde.shape} and x has {canonical['x'].shape}, expected the same"
+        )
+    return canonical | {"x_tilde": x_tilde}
 
 
 @algorithm(_e_loss_requires, static=("hyperparameters", "mean"))
 def e_loss(params, x_tilde, x, hyperparameters, lengths=None, *, mean=False):
     """Lines 7 to 9 of Algorithm 12: - Σ log P[x[t], t] over the positions where `x_tilde` is mask_token."""
     T_tilde = line(7, "T_tilde", x_tilde == hyperparameters.mask_token)
+    log_P = line(8, "log_P", jax.nn.log_softmax(e_transformer_logits(x_tilde, params, hyperparameters, lengths)))
     T_tilde = T_tilde & _within(x, lengths)
-    logits = e_transformer_logits(x_tilde, params, hyperparameters, lengths)
-    return scored(logits, jnp.where(T_tilde, x, 0), T_tilde, 8, mean)
+    return line(9, "loss", scored(log_P, jnp.where(T_tilde, x, 0), T_tilde, mean))
 
 
 def mask_tokens(key, x, hyperparameters, mask_probability):
     """Lines 4 to 6 of Algorithm 12: each token of `x` (..., ℓ) replaced by mask_token with the given probability."""
-    replaced = jax.random.uniform(key, x.shape) < mask_probability
+    replaced = jax.random.uniform(key, x.shape, jnp.float32) < mask_probability
     return line(5, "x_tilde", jnp.where(replaced, hyperparameters.mask_token, x))
 
 
+def plus(theta: Any, changes: Any) -> Any:
+    """θ + changes, in the dtype of θ; the changes of gradient descent are -η ∇loss(θ)."""
+    return jax.tree.map(lambda W, change: W + change.astype(W.dtype), theta, changes)
+
+
 def _train(
-    loss: Callable, params: Any, data: Any, epochs: int, optimizer: Any, state: Any, batch_size: int, update_line: int
+    loss: Callable, updated: Callable, params: Any, data: Any, epochs: int, optimizer: Any, state: Any, batch_size: int
 ) -> tuple[Any, History]:
-    """Algorithms 11 to 13 with their `loss(params, i, n, a batch of data)` given: a scan over epochs and batches."""
+    """Algorithms 11 to 13 with their loss given: a scan over epochs and over the batches of an epoch.
+
+    Args:
+      loss: of (params, epoch i, update n, a batch of data). updated: θ and its changes added, and tagged.
+      data: arrays with a leading axis N_data; the last two are the sequences to predict and their lengths.
+    """
     state = optimizer.init(params) if state is None else state
     data = jax.tree.map(lambda a: a if batch_size == 1 else a.reshape(-1, batch_size, *a.shape[1:]), data)
     updates_per_epoch = len(jax.tree.leaves(data)[0])
@@ -124,11 +157,10 @@ def _train(
     def update(carry, batch):
         params, state, i = carry
         n, batch = batch
+        line(3, "l", length_of(*batch[-2:]))
         value, gradient = jax.value_and_grad(loss)(params, i, n, batch)
         changes, state = optimizer.update(gradient, state, params)
-        params = jax.tree.map(lambda W, change: W + change.astype(W.dtype), params, changes)
-        params = line(update_line, "theta", params)
-        return (params, state, i), value
+        return (updated(params, changes), state, i), value
 
     def epoch(carry, i):
         (params, state, _), losses = lax.scan(update, (*carry, i), (jnp.arange(updates_per_epoch), data))
@@ -138,24 +170,40 @@ def _train(
     return params, History(losses, state)
 
 
-def _require_training(function, data, epochs, batch_size, params):
+def _training_requires(function, data, params, epochs, optimizer, optimizer_state, batch_size, **flags):
+    """What the three of them require besides what their architecture does; gives the counts as integers."""
     refuse_nan(function, {"params": params})
     for name, array in data.items():
-        if jnp.ndim(array) != 2:
-            raise ValueError(f"{function}: {name} has shape {jnp.shape(array)}, expected (N_data, ℓ), sequences padded")
-    counts = {name: len(array) for name, array in data.items()}
+        if array.ndim != 2:
+            raise ValueError(f"{function}: {name} has shape {array.shape}, expected (N_data, ℓ), sequences padded")
+    epochs = require_count(function, "epochs", epochs, at_least=0)
+    batch_size = require_count(function, "batch_size", batch_size, at_least=1)
+    N_data = len(next(iter(data.values())))
+    if N_data % batch_size:
+        raise ValueError(f"{function}: batch_size is {batch_size}, expected a divisor of N_data = {N_data}")
+    require_flags(function, **flags)
+    if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+        raise TypeError(
+            f"{function}: optimizer is of type {type(optimizer).__name__}, expected an optax transformation such as "
+            "optax.sgd(eta)"
+        )
+    if optimizer_state is not None and not same_shapes(optimizer_state, jax.eval_shape(optimizer.init, params)):
+        raise ValueError(f"{function}: optimizer_state is not one of this optimizer for these parameters")
+    return {"params": params, "epochs": epochs, "batch_size": batch_size}
+
+
+def _ed_training_requires(z, x, params, hyperparameters, z_lengths, x_lengths, **options):
+    name = "ed_training"
+    counts = {
+        sequences: array.shape[0]
+        for sequences, array in zip("zx", as_arrays(name, z=z, x=x), strict=True)
+        if array.ndim == 2
+    }
     if len(set(counts.values())) > 1:
-        raise ValueError(f"{function}: " + " and ".join(f"{name} has {n}" for name, n in counts.items()) + " sequences")
-    N_data = next(iter(counts.values()))
-    if isinstance(epochs, bool) or not isinstance(epochs, int) or epochs < 0:
-        raise ValueError(f"{function}: epochs is {epochs!r}, expected an integer of at least 0")
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1 or N_data % batch_size:
-        raise ValueError(f"{function}: batch_size is {batch_size!r}, expected a divisor of N_data = {N_data}")
-
-
-def _ed_training_requires(z, x, params, hyperparameters, epochs, batch_size, z_lengths, x_lengths, **_):
-    _require_training("ed_training", {"z": z, "x": x}, epochs, batch_size, params)
-    return ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function="ed_training")
+        raise ValueError(f"{name}: z has {counts['z']} and x has {counts['x']} sequences, expected as many")
+    canonical = ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function=name)
+    data = {"z": canonical["z"], "x": canonical["x"]}
+    return canonical | _training_requires(name, data, canonical["params"], **options)
 
 
 _STATIC = ("hyperparameters", "epochs", "optimizer", "batch_size", "mean", "history")
@@ -191,24 +239,34 @@ def ed_training(
     Raises:
       TypeError, ValueError: as `ed_transformer`; and for counts that do not fit, or nan in the parameters.
     """
-    line(3, "l", jnp.full(len(x), x.shape[-1]) if x_lengths is None else x_lengths)
 
     def loss(params, i, n, batch):
-        z_n, x_n, l_z, l_x = batch
+        z_n, l_z, x_n, l_x = batch
         return ed_loss(params, z_n, x_n, hyperparameters, l_z, l_x, mean=mean)
 
-    data = (z, x, z_lengths, x_lengths)
-    params, log = _train(loss, params, data, epochs, optimizer, optimizer_state, batch_size, update_line=6)
+    data = (z, z_lengths, x, x_lengths)
+
+    def updated(theta, changes):
+        return line(6, "theta", plus(theta, changes))
+
+    params, log = _train(loss, updated, params, data, epochs, optimizer, optimizer_state, batch_size)
+    params = line(9, "theta_hat", params)
     return (params, log) if history else params
 
 
-def _e_training_requires(x, params, hyperparameters, epochs, mask_probability, key, batch_size, lengths, **_):
-    _require_training("e_training", {"x": x}, epochs, batch_size, params)
+def _e_training_requires(x, params, hyperparameters, mask_probability, key, lengths, **options):
+    name = "e_training"
+    canonical = e_requires(x, params, hyperparameters, lengths, function=name)
+    _require_mask_token(name, hyperparameters)
+    require_number(name, "mask_probability", mask_probability)
     if is_concrete(mask_probability) and not 0 < float(mask_probability) < 1:
-        raise ValueError(f"e_training: mask_probability is {mask_probability}, expected a number inside (0, 1)")
-    if hyperparameters.N_V < 3:
-        raise ValueError(f"e_training: N_V is {hyperparameters.N_V}, and a vocabulary with a mask_token has at least 3")
-    return e_requires(x, params, hyperparameters, lengths, function="e_training")
+        raise ValueError(f"{name}: mask_probability is {mask_probability}, expected a number inside (0, 1)")
+    params = canonical["params"]
+    if not is_concrete(mask_probability):
+        legal = (mask_probability > 0) & (mask_probability < 1)
+        params = jax.tree.map(lambda W: jnp.where(legal, W, jnp.nan), params)
+    canonical = canonical | _training_requires(name, {"x": canonical["x"]}, params, **options)
+    return canonical | {"key": require_key(name, key)}
 
 
 @algorithm(_e_training_requires, static=_STATIC)
@@ -244,7 +302,6 @@ def e_training(
       TypeError, ValueError: as `e_transformer`; and for counts that do not fit, a probability outside (0, 1), or nan in
         the parameters.
     """
-    line(3, "l", jnp.full(len(x), x.shape[-1]) if lengths is None else lengths)
 
     def loss(params, i, n, batch):
         x_n, l = batch
@@ -252,13 +309,19 @@ def e_training(
         return e_loss(params, x_tilde, x_n, hyperparameters, l, mean=mean)
 
     data = (x, lengths)
-    params, log = _train(loss, params, data, epochs, optimizer, optimizer_state, batch_size, update_line=10)
+
+    def updated(theta, changes):
+        return line(10, "theta", plus(theta, changes))
+
+    params, log = _train(loss, updated, params, data, epochs, optimizer, optimizer_state, batch_size)
+    params = line(13, "theta_hat", params)
     return (params, log) if history else params
 
 
-def _d_training_requires(x, params, hyperparameters, epochs, batch_size, lengths, **_):
-    _require_training("d_training", {"x": x}, epochs, batch_size, params)
-    return d_requires(x, params, hyperparameters, lengths, function="d_training")
+def _d_training_requires(x, params, hyperparameters, lengths, **options):
+    name = "d_training"
+    canonical = d_requires(x, params, hyperparameters, lengths, function=name)
+    return canonical | _training_requires(name, {"x": canonical["x"]}, canonical["params"], **options)
 
 
 @algorithm(_d_training_requires, static=_STATIC)
@@ -289,12 +352,16 @@ def d_training(
     Raises:
       TypeError, ValueError: as `d_transformer`; and for counts that do not fit, or nan in the parameters.
     """
-    line(3, "l", jnp.full(len(x), x.shape[-1]) if lengths is None else lengths)
 
     def loss(params, i, n, batch):
         x_n, l = batch
         return d_loss(params, x_n, hyperparameters, l, mean=mean)
 
     data = (x, lengths)
-    params, log = _train(loss, params, data, epochs, optimizer, optimizer_state, batch_size, update_line=6)
+
+    def updated(theta, changes):
+        return line(6, "theta", plus(theta, changes))
+
+    params, log = _train(loss, updated, params, data, epochs, optimizer, optimizer_state, batch_size)
+    params = line(9, "theta_hat", params)
     return (params, log) if history else params

@@ -1,0 +1,33 @@
+"""The command line: `formal-tx COMMAND`, one file a command."""
+
+import os
+import sys
+
+import typer
+
+from .check import check
+from .list import list_algorithms
+from .show import show
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Formal Algorithms for Transformers, executable: the paper's pseudocode and its JAX edition, compared.",
+)
+app.command("list")(list_algorithms)
+app.command("show")(show)
+app.command("check")(check)
+
+
+def main() -> None:
+    """Run a command. Whatever goes wrong is one sentence and exit status 2; FORMAL_TX_TRACEBACK=1 shows where."""
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get("FORMAL_TX_TRACEBACK"):
+            raise
+        print(f"formal-tx: {type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(2)

@@ -1,0 +1,25 @@
+"""Where the commands print: results to standard output, everything else to standard error."""
+
+from typing import NoReturn
+
+import typer
+from rich.console import Console
+
+from ..crosscheck import Algorithm, find
+
+output = Console()
+messages = Console(stderr=True)
+
+
+def give_up(message: str) -> NoReturn:
+    """Say what is wrong and leave with exit status 2."""
+    messages.print(f"formal-tx: {message}", style="red", markup=False, highlight=False, soft_wrap=True)
+    raise typer.Exit(2)
+
+
+def algorithm(number: str) -> Algorithm:
+    """The algorithm that a user named by number or by name; gives up if there is none."""
+    try:
+        return find(number)
+    except KeyError as error:
+        give_up(str(error.args[0]))

@@ -1,0 +1,141 @@
+"""What a check found, said to a person as a table and to a program as one object."""
+
+import json
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from .catalog import Algorithm
+from .compare import Comparison, Difference
+from .draws import Case
+from .layout import leaves
+from .source import library_lines
+
+_ITERATION = {5: "head", 8: "layer", 9: "layer", 10: "layer", 11: "update", 12: "update", 13: "update", 14: "token"}
+_ITERATION |= {15: "token"}
+
+
+def where(algorithm: Algorithm, difference: Difference) -> str:
+    """The place of a difference: `8. X, layer 3`."""
+    if difference.times == 1:
+        return f"{difference.number}. {difference.variable}"
+    return f"{difference.number}. {difference.variable}, {_ITERATION[algorithm.number]} {difference.iteration + 1}"
+
+
+def table(comparisons: Iterable[Comparison]) -> Table:
+    """A row for each algorithm: which lines agree, to what error, and where it is largest."""
+    result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    result.add_column("", justify="right")
+    result.add_column("Algorithm")
+    result.add_column("lines", justify="right")
+    result.add_column("cases", justify="right")
+    result.add_column("worst error", justify="right")
+    result.add_column("where")
+    result.add_column("verdict")
+    for c in comparisons:
+        verdict = Text("agree", style="green") if c.agrees else Text("DISAGREE", style="bold red")
+        result.add_row(
+            str(c.algorithm.number),
+            c.algorithm.name,
+            f"{c.lines_compared} / {c.lines}",
+            str(c.cases),
+            "" if c.worst is None else f"{c.worst.error:.1e}",
+            "" if c.worst is None else where(c.algorithm, c.worst),
+            verdict,
+        )
+    return result
+
+
+def as_json(comparisons: Sequence[Comparison]) -> str:
+    """The same as one JSON object. An error that is no number (a nan, another shape) is null."""
+
+    def number(value: float) -> float | None:
+        return value if math.isfinite(value) else None
+
+    def one(c: Comparison) -> dict[str, Any]:
+        worst = c.worst
+        result: dict[str, Any] = {
+            "algorithm": c.algorithm.number,
+            "name": c.algorithm.name,
+            "agrees": c.agrees,
+            "lines_compared": c.lines_compared,
+            "lines": c.lines,
+            "cases": c.cases,
+            "worst_error": None if worst is None else number(worst.error),
+            "worst_line": None if worst is None else worst.number,
+            "worst_variable": None if worst is None else worst.variable,
+        }
+        if c.first_bad is not None:
+            bad = c.first_bad
+            result["first_bad"] = {
+                "line": bad.number,
+                "variable": bad.variable,
+                "error": number(bad.error),
+                "allowed": bad.allowed,
+                "case": bad.case,
+            }
+        return result
+
+    found = {"agrees": all(c.agrees for c in comparisons), "algorithms": [one(c) for c in comparisons]}
+    return json.dumps(found, ensure_ascii=False)
+
+
+def explain(comparison: Comparison, case: Case | None = None, *, ours: bool = True) -> RenderableType:
+    """The first bad line in both editions, what each made of it, and the inputs if a case is given."""
+    bad, algorithm = comparison.first_bad, comparison.algorithm
+    assert bad is not None
+    parts: list[RenderableType] = [Text(f"In the case “{bad.case}” it differs by {_size(bad)}.\n")]
+    parts += [Text("the paper", style="bold"), _code(algorithm.listing.text(bad.number))]
+    if ours:
+        parts += [Text("the library", style="bold"), _code(library_lines(algorithm).get(bad.number, ""))]
+    if case is not None:
+        parts += [Text("called with", style="bold"), Text(_inputs(algorithm, case))]
+    parts += [Text("expected", style="bold"), Text(_array(bad.expected)), Text("found", style="bold")]
+    parts += [Text(_array(bad.found))]
+    title = f"Algorithm {algorithm.number}, {algorithm.name}: line {where(algorithm, bad)}"
+    return Panel(Group(*parts), title=title, title_align="left", border_style="red")
+
+
+def _size(bad: Difference) -> str:
+    if bad.found.shape != bad.expected.shape:
+        return f"its shape: {bad.found.shape} instead of {bad.expected.shape}"
+    if not math.isfinite(bad.error):
+        return "being finite: one has a number where the other has none"
+    return f"{bad.error:.2g} of the largest value (up to {bad.allowed:.0e} is rounding)"
+
+
+def _code(text: str) -> Syntax:
+    return Syntax(text, "python", background_color="default", word_wrap=True)
+
+
+def _inputs(algorithm: Algorithm, case: Case) -> str:
+    lines = []
+    for name in algorithm.signature:
+        value = case.arguments.get(name)
+        if isinstance(value, np.ndarray):
+            lines.append(f"{name} =\n{_array(value)}")
+        elif hasattr(value, "__dataclass_fields__"):
+            lines += [f"{name}.{path} =\n{_array(leaf)}" for path, leaf in leaves(value).items()]
+        elif value is not None:
+            lines.append(f"{name} = {value}")
+    return "\n".join(lines)
+
+
+def _array(value: np.ndarray) -> str:
+    with np.printoptions(precision=6, suppress=True, threshold=60, edgeitems=3, linewidth=110):
+        return str(np.asarray(value))
+
+
+def show(console: Console, comparisons: Sequence[Comparison]) -> None:
+    """Print the table, and explain every disagreement."""
+    console.print(table(comparisons))
+    for comparison in comparisons:
+        if not comparison.agrees:
+            console.print(explain(comparison))

@@ -1,0 +1,60 @@
+"""The library's source, statement by statement: which one is tagged with which line of the paper."""
+
+import ast
+import importlib
+import inspect
+import textwrap
+from functools import cache
+from pathlib import Path
+
+from .catalog import Algorithm
+
+
+@cache
+def library_lines(algorithm: Algorithm) -> dict[int, str]:
+    """For each line of the paper, the statements of the library that are tagged with its number."""
+    module = importlib.import_module(algorithm.module)
+    source = inspect.getsource(module)
+    definitions = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
+    found: dict[int, list[str]] = {}
+    for name in algorithm.sources:
+        for statement in _statements(definitions[name]):
+            for number in _tagged(statement):
+                found.setdefault(number, []).append(_text(source, statement))
+    return {number: "\n".join(dict.fromkeys(texts)) for number, texts in found.items()}
+
+
+def library_place(algorithm: Algorithm) -> str:
+    """Where the library's function is: `formal_tx/attention.py:90`."""
+    function = inspect.unwrap(algorithm.library)
+    module = importlib.import_module(algorithm.module)
+    path = Path(inspect.getfile(module))
+    return f"{path.parent.name}/{path.name}:{function.__code__.co_firstlineno}"
+
+
+def _statements(node: ast.AST):
+    """The simple statements inside a definition, in order."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.Assign | ast.Return | ast.Expr):
+            yield child
+        else:
+            yield from _statements(child)
+
+
+def _tagged(statement: ast.AST) -> list[int]:
+    """The numbers n of the calls `line(n, …)` in a statement."""
+    return [
+        node.args[0].value
+        for node in ast.walk(statement)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "line"
+        and isinstance(node.args[0], ast.Constant)
+        and isinstance(node.args[0].value, int)
+    ]
+
+
+def _text(source: str, statement: ast.stmt) -> str:
+    assert statement.end_lineno is not None
+    lines = source.splitlines()[statement.lineno - 1 : statement.end_lineno]
+    return textwrap.dedent("\n".join(lines))
