@@ -81,16 +81,20 @@ def refuse_nan(function: str, arguments: Any) -> None:
     if not is_concrete(arguments) or not _hold_nan(jax.tree.leaves(arguments)):
         return
     for path, leaf in jax.tree_util.tree_leaves_with_path(arguments):
-        if _hold_nan([leaf]):
+        if _is_floating(leaf) and np.isnan(np.asarray(leaf)).any():
             index = [int(i) for i in np.argwhere(np.isnan(np.asarray(leaf)))[0]]
             raise ValueError(f"{function}: {_spell(path)} holds nan, first at index {index}")
 
 
 def _hold_nan(leaves: list[Any]) -> bool:
     """Whether a floating array among the leaves holds nan: one call of a compiled function, whatever their number."""
-    floating = [a for a in leaves if jnp.issubdtype(getattr(a, "dtype", bool), jnp.inexact)]
+    floating = [a for a in leaves if _is_floating(a)]
     with jax.ensure_compile_time_eval():  # inside a trace too: the leaves are concrete
         return bool(floating) and bool(_any_nan(floating))
+
+
+def _is_floating(leaf: Any) -> bool:
+    return jnp.issubdtype(getattr(leaf, "dtype", bool), jnp.inexact)
 
 
 @jax.jit
@@ -211,9 +215,8 @@ def _axes(axes: str, sizes: Mapping[str, int]) -> str:
 def require_floats(function: str, **arrays: Any) -> None:
     """Raise `TypeError` unless the arrays are of a floating dtype: an integer table would round what it is given."""
     for name, array in arrays.items():
-        dtype = jnp.result_type(array)
-        if not jnp.issubdtype(dtype, jnp.floating):
-            raise TypeError(f"{function}: {name} has dtype {dtype}, expected a floating dtype")
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            raise TypeError(f"{function}: {name} has dtype {array.dtype}, expected a floating dtype")
 
 
 def require_at_least_one(function: str, **counts: int) -> None:
@@ -297,7 +300,7 @@ def _require_lengths(function: str, of: str, lengths: Any, batch: tuple, length:
             f"{function}: lengths of {of} have shape {lengths.shape}, expected {batch}: one for each sequence"
         )
     if not is_concrete(lengths):
-        lengths = _signed(lengths)
+        lengths = jnp.asarray(lengths).astype(int)
         return jnp.where((lengths >= 1) & (lengths <= length), lengths, l_max + 1)
     values = np.asarray(lengths)
     bad = (values < 1) | (values > length)
@@ -306,7 +309,7 @@ def _require_lengths(function: str, of: str, lengths: Any, batch: tuple, length:
         raise ValueError(
             f"{function}: {_element('lengths', index)} of {of} is {int(values[index])}, outside [1, ℓ] = [1, {length}]"
         )
-    return _signed(lengths)
+    return jnp.asarray(lengths).astype(int)  # the type of a position
 
 
 def require_number(function: str, name: str, value: Any) -> None:

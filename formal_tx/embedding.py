@@ -72,8 +72,8 @@ def sinusoidal_positions(l_max: int, d_e: int) -> jax.Array:
     """
     if d_e % 2:
         raise ValueError(f"sinusoidal_positions: d_e is {d_e}, expected an even number")
-    t = jnp.arange(1, l_max + 1)[:, None]
-    i = jnp.arange(1, d_e // 2 + 1)
+    t = jnp.arange(1, l_max + 1, dtype=float)[:, None]
+    i = jnp.arange(1, d_e // 2 + 1, dtype=float)[None, :]
     angle = t / l_max ** (2 * i / d_e)
     return jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1).reshape(l_max, d_e)
 

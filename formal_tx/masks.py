@@ -106,7 +106,7 @@ def padding(lengths: jax.Array) -> Mask:
     (lengths,) = as_arrays("masks.padding", lengths=lengths)
     if not jnp.issubdtype(lengths.dtype, jnp.integer):
         raise TypeError(f"masks.padding: lengths have dtype {lengths.dtype}, expected integers")
-    return Mask(_before, (jnp.asarray(lengths),))
+    return Mask(_before, (jnp.asarray(lengths).astype(int),))  # the type of a position
 
 
 def as_mask(mask: MaskLike, *, function: str = "masks") -> Mask:
@@ -168,7 +168,7 @@ def from_additive(bias: jax.Array) -> jax.Array:
         raise TypeError(f"masks.from_additive: the mask has dtype {bias.dtype}, expected a floating dtype")
     bias = jnp.asarray(bias)
     drops = bias <= jnp.finfo(bias.dtype).min
-    return _rows_of(
+    return _legal_rows(
         ~drops,
         drops | (bias == 0),
         "masks.from_additive: the mask holds other values than 0 and -inf (or the dtype's least value)",
@@ -203,14 +203,14 @@ def from_padding(real: jax.Array) -> jax.Array:
     (real,) = as_arrays("masks.from_padding", mask=real)
     if not (real.dtype == bool or jnp.issubdtype(real.dtype, jnp.integer)):
         raise TypeError(f"masks.from_padding: the mask has dtype {real.dtype}, expected bool, or integers 0 and 1")
-    real = jnp.asarray(real)
-    keep = _rows_of(
+    real = jnp.asarray(real).astype(int)
+    keep = _legal_rows(
         real == 1, (real == 0) | (real == 1), "masks.from_padding: the mask holds other values than 0 and 1"
     )
     return keep[..., None, :]
 
 
-def _rows_of(keep: jax.Array, legal: jax.Array, complaint: str) -> jax.Array:
+def _legal_rows(keep: jax.Array, legal: jax.Array, complaint: str) -> jax.Array:
     """The rows of `keep`: those that are not all legal raise where they can be seen, and keep nothing where not."""
     legal = legal.all(axis=-1, keepdims=True)
     if is_concrete(legal) and not bool(legal.all()):

@@ -2,7 +2,9 @@
 
 Heads are stacked on a leading axis `H`, layers on a leading axis `L`. The paper has no rule of initialisation; here a
 matrix W (d_out, d_in) starts as N(0, 1/d_in), the matrices that write to the residual stream divided further by the
-root of their number (as in GPT-2), the embedding tables as N(0, 0.02²), biases and β at 0, γ at 1.
+root of their number (as in GPT-2), W_u as N(0, 0.02²), biases and β at 0, γ at 1. The tables W_e and W_p start as
+N(0, 0.02²) in Algorithm 10, whose layers normalise what they read, and as N(0, 1) in Algorithms 8 and 9, whose first
+attention reads them as they are (N(0, 1/d_e) with tied embeddings, which makes logits of them too).
 """
 
 from collections.abc import Callable
@@ -117,8 +119,12 @@ def _matrix(key: Array, d_out: int, d_in: int, shrink: float = 1.0) -> Array:
     return jax.random.normal(key, (d_out, d_in)) * (shrink / d_in**0.5)
 
 
-def _table(key: Array, rows: int, width: int) -> Array:
-    return jax.random.normal(key, (rows, width)) * 0.02
+def _table(key: Array, rows: int, width: int, scale: float = 0.02) -> Array:
+    return jax.random.normal(key, (rows, width)) * scale
+
+
+def _post_norm_scale(hp: Hyperparameters) -> float:
+    return hp.d_e**-0.5 if hp.tied_embeddings else 1.0
 
 
 def _stack(init: Callable[[Array], Any], key: Array, n: int) -> Any:
@@ -215,8 +221,8 @@ def init_e_transformer(key: Array, hyperparameters: ETransformerHyperparameters)
     assert hp.d_f is not None  # set when the hyperparameters were made
     key_e, key_p, key_layers, key_f, key_u = jax.random.split(key, 5)
     return ETransformerParameters(
-        W_e=_table(key_e, hp.N_V, hp.d_e),
-        W_p=_table(key_p, hp.l_max, hp.d_e),
+        W_e=_table(key_e, hp.N_V, hp.d_e, _post_norm_scale(hp)),
+        W_p=_table(key_p, hp.l_max, hp.d_e, _post_norm_scale(hp)),
         layers=_stack(lambda k: _init_layer(k, hp, _shrink(2 * hp.L)), key_layers, hp.L),
         W_f=_matrix(key_f, hp.d_f, hp.d_e),
         b_f=jnp.zeros(hp.d_f),
@@ -231,8 +237,8 @@ def init_ed_transformer(key: Array, hyperparameters: EDTransformerHyperparameter
     hp = hyperparameters
     key_e, key_p, key_encoder, key_decoder, key_u = jax.random.split(key, 5)
     return EDTransformerParameters(
-        W_e=_table(key_e, hp.N_V, hp.d_e),
-        W_p=_table(key_p, hp.l_max, hp.d_e),
+        W_e=_table(key_e, hp.N_V, hp.d_e, _post_norm_scale(hp)),
+        W_p=_table(key_p, hp.l_max, hp.d_e, _post_norm_scale(hp)),
         encoder=_stack(lambda k: _init_layer(k, hp, _shrink(2 * hp.L_enc)), key_encoder, hp.L_enc),
         decoder=_stack(lambda k: _init_decoder_layer(k, hp, _shrink(3 * hp.L_dec)), key_decoder, hp.L_dec),
         W_u=None if hp.tied_embeddings else _table(key_u, hp.N_V, hp.d_e),

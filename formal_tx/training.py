@@ -261,11 +261,13 @@ def _e_training_requires(x, params, hyperparameters, mask_probability, key, leng
     require_number(name, "mask_probability", mask_probability)
     if is_concrete(mask_probability) and not 0 < float(mask_probability) < 1:
         raise ValueError(f"{name}: mask_probability is {mask_probability}, expected a number inside (0, 1)")
-    params = canonical["params"]
-    if not is_concrete(mask_probability):
-        legal = (mask_probability > 0) & (mask_probability < 1)
+    x, params, lengths = canonical["x"], canonical["params"], canonical["lengths"]
+    if not is_concrete(x, mask_probability, lengths):
+        # Nothing may be masked, or a bad id may be masked in every update: the loss would not give them away.
+        known = (x < hyperparameters.N_V) | ~_within(x, lengths)
+        legal = (mask_probability > 0) & (mask_probability < 1) & known.all()
         params = jax.tree.map(lambda W: jnp.where(legal, W, jnp.nan), params)
-    canonical = canonical | _training_requires(name, {"x": canonical["x"]}, params, **options)
+    canonical = canonical | _training_requires(name, {"x": x}, params, **options)
     return canonical | {"key": require_key(name, key)}
 
 

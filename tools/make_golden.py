@@ -97,11 +97,11 @@ def algorithm_13(rng):
     """Hugging Face's GPT-2, trained by `torch.optim.SGD` with PyTorch's autograd."""
     hp, params = sizes.TRAINED, random_parameters(sizes.TRAINED, 13)
     x = rng.integers(0, hp.N_V, (2, hp.l_max))
-    losses = [
-        lambda theta, x_n=tensors(x_n[None]): next_token_loss(d_logits(theta, x_n, hp), x_n)
-        for _ in range(sizes.EPOCHS)
-        for x_n in x
-    ]
+
+    def loss_of(x_n):
+        return lambda theta: next_token_loss(d_logits(theta, x_n, hp), x_n)
+
+    losses = [loss_of(tensors(x_n[None])) for _ in range(sizes.EPOCHS) for x_n in x]
     theta_hat, values = train(losses, params, sizes.ETA)
     return {"x": x, "params": params, "theta_hat": theta_hat, "loss": np.array(values)}
 

@@ -6,6 +6,7 @@ import sys
 import typer
 
 from .check import check
+from .demo import demo
 from .list import list_algorithms
 from .show import show
 
@@ -18,6 +19,7 @@ app = typer.Typer(
 app.command("list")(list_algorithms)
 app.command("show")(show)
 app.command("check")(check)
+app.command("demo")(demo)
 
 
 def main() -> None:

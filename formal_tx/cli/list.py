@@ -12,7 +12,7 @@ def list_algorithms() -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("", justify="right")
     for title in ("Algorithm", "what it does", "the paper, executable", "the library"):
-        table.add_column(title)
+        table.add_column(title, overflow="fold")
     for algorithm in ALGORITHMS:
         table.add_row(
             str(algorithm.number),

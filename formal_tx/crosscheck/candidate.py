@@ -22,6 +22,7 @@ from .tolerances import error, tolerance
 
 FRAMEWORKS = ("numpy", "jax", "torch")
 LAYOUTS = ("rows", "columns")
+_SHOWN = 4000  # characters of what the candidate printed
 _BY_COLUMNS = ("X", "Z", "mask", "W_e", "W_p")
 
 
@@ -130,16 +131,19 @@ def _rows(result: Any) -> Any:
 def _run(file: Path, function: str, framework: str, calls: list[tuple], time_limit: float) -> list[Any]:
     """The candidate's answers in another process; a string in the place of one says how it failed."""
     with tempfile.TemporaryDirectory(prefix="formal-tx-") as place:
-        request, response = Path(place, "request"), Path(place, "response")
+        request, response, printed = Path(place, "request"), Path(place, "response"), Path(place, "printed")
         request.write_bytes(pickle.dumps((str(file), function, framework, calls)))
         command = [sys.executable, "-m", "formal_tx.crosscheck.worker", str(request), str(response)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "JAX_PLATFORMS": "cpu"}
-        try:
-            done = subprocess.run(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=sys.stderr.fileno(), timeout=time_limit
-            )
-        except subprocess.TimeoutExpired:
-            raise CannotRun(f"{file.name}:{function} did not return within {time_limit:g} seconds") from None
+        with printed.open("wb") as log:
+            try:
+                done = subprocess.run(
+                    command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=time_limit
+                )
+            except subprocess.TimeoutExpired:
+                raise CannotRun(f"{file.name}:{function} did not return within {time_limit:g} seconds") from None
+            finally:
+                sys.stderr.write(printed.read_text(errors="replace")[-_SHOWN:])
         if not response.is_file():
             raise CannotRun(f"{file.name}:{function} ended its process with exit status {done.returncode}")
         answers = pickle.loads(response.read_bytes())

@@ -123,10 +123,9 @@ def compare(algorithm: Algorithm, case: Case, dtype: str) -> list[Difference]:
         key = (r.number, r.variable)
         for name, value in _parts(r):
             if name in lines:
-                found = _iteration(lines[name], seen[key], len(times[key]), value, algorithm.stops)
-                differences.append(
-                    _difference(algorithm, case, dtype, r, name, seen[key], len(times[key]), found, value)
-                )
+                n, of = seen[key], len(times[key])
+                found = _iteration(lines[name], n, of, value, algorithm.stops)
+                differences.append(_difference(algorithm, case, dtype, r, name, n, of, found, value))
         seen[key] += 1
 
     last = recorded[-1]

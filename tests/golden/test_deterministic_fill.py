@@ -187,7 +187,7 @@ def test_q_of_d_inference(temperature, printed):
     prompts = np.tile(X, (4000, 1))
     y = formal_tx.d_inference(prompts, params, D, length=1, temperature=temperature, key=jax.random.key(0))
     frequency = np.bincount(np.ravel(y), minlength=7) / 4000
-    assert_allclose(frequency, printed, atol=4 * (0.25 / 4000) ** 0.5)  # four standard deviations at most
+    assert_allclose(frequency, printed, rtol=0, atol=4 * (0.25 / 4000) ** 0.5)  # four standard deviations at most
 
 
 def test_greedy_d_inference():
@@ -237,6 +237,11 @@ def assert_losses(losses, norm, printed_losses, printed_norm, rtol):
     assert_allclose(norm, printed_norm, rtol=rtol)
 
 
+def value_and_gradient(loss, params, *args):
+    """Compiled as one, which takes less time than in pieces."""
+    return jax.jit(jax.value_and_grad(lambda params: loss(params, *args)))(params)
+
+
 PRINTED = 2e-12  # the losses have twelve digits
 DIFFERENCES = 1e-8  # central differences have about nine
 
@@ -258,13 +263,13 @@ class Watched:
 def test_d_training():
     params = d_parameters()
     trained, history = formal_tx.d_training(X[None], params, D, epochs=2, optimizer=optax.sgd(ETA), history=True)
-    slope = jax.grad(d_loss)(params, X, D)
+    _, slope = value_and_gradient(d_loss, params, X, D)
     losses = [*history.loss.ravel(), d_loss(trained, X, D)]
     assert_losses(losses, squared_norm(jax.tree.leaves(slope)), D_LOSSES, D_NORM, PRINTED)
     printed = [-0.022728159305, 0.281185155862, -0.038799094408, -0.219657902150]
-    assert_allclose(slope.W_p[0], printed, atol=6e-13)
-    assert_allclose(slope.W_e[D.bos_token], printed, atol=6e-13)
-    assert_allclose(slope.W_p[3], 0, atol=0)
+    assert_allclose(slope.W_p[0], printed, rtol=0, atol=6e-13)
+    assert_allclose(slope.W_e[D.bos_token], printed, rtol=0, atol=6e-13)
+    assert_allclose(slope.W_p[3], 0, rtol=0, atol=0)
 
     watched = Watched()
     theta_hat = algorithms.d_training([X], paper_form(params), 2, ETA, watched)
@@ -276,21 +281,22 @@ def test_ed_training():
     params = ed_parameters()
     options = {"epochs": 2, "optimizer": optax.sgd(ETA), "history": True}
     trained, history = formal_tx.ed_training(Z[None], X[None], params, ED, **options)
-    slope = jax.grad(ed_loss)(params, Z, X, ED)
+    _, slope = value_and_gradient(ed_loss, params, Z, X, ED)
     losses = [*history.loss.ravel(), ed_loss(trained, Z, X, ED)]
     assert_losses(losses, squared_norm(jax.tree.leaves(slope)), ED_LOSSES, ED_NORM, PRINTED)
 
-    watched = Watched()
-    theta_hat = algorithms.ed_training([Z], [X], paper_form(params), 2, ETA, watched)
+    watched = Watched()  # one update is enough of central differences in 791 parameters
+    theta_hat = algorithms.ed_training([Z], [X], paper_form(params), 1, ETA, watched)
     losses = [*watched.losses, watched.loss(theta_hat)]
-    assert_losses(losses, watched.norms[0], ED_LOSSES, ED_NORM, DIFFERENCES)
+    assert_losses(losses, watched.norms[0], ED_LOSSES[:2], ED_NORM, DIFFERENCES)
 
 
 def test_e_training():
     """The same two tokens masked in both updates: so drawn for the pseudocode, and given to the library's loss."""
+    step = jax.jit(jax.value_and_grad(lambda params: e_loss(params, X_TILDE, X, E)))
     params, losses, norms = e_parameters(), [], []
     for _ in range(3):
-        loss, slope = jax.value_and_grad(e_loss)(params, X_TILDE, X, E)
+        loss, slope = step(params)
         losses.append(loss)
         norms.append(squared_norm(jax.tree.leaves(slope)))
         params = jax.tree.map(lambda W, G: W - ETA * G, params, slope)

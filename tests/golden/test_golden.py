@@ -48,7 +48,7 @@ def test_attention():
 
 def test_single_query_attention_is_a_column_of_attention():
     """Algorithm 3 with the tokens that the mask shows to query 0, which brings its own width."""
-    case, params, W = load(4, shapes(formal_tx.init_attention, **sizes.ATTENTION))
+    case, params, _ = load(4, shapes(formal_tx.init_attention, **sizes.ATTENTION))
     d_x, d_z = sizes.ATTENTION["d_x"], sizes.ATTENTION["d_z"]
     e = np.pad(case["X"][0], (0, d_z - d_x))
     context, v_tilde = case["Z"][case["mask"][0]], case["V_tilde"][0]

@@ -1,22 +1,17 @@
 """Algorithms 8, 9 and 10, and the gradients of their losses, against PyTorch's and Hugging Face's models.
 
-They fix d_attn = d_mid = d_e / H; every other size is a prime of its own. The gradients are PyTorch's autograd's.
+Their parameters are ours, whatever they are called there, and the gradients are PyTorch's autograd's.
 """
-
-import dataclasses
 
 import jax
 import numpy as np
 import pytest
 
 import formal_tx
-from formal_tx import (
-    DTransformerHyperparameters,
-    EDTransformerHyperparameters,
-    ETransformerHyperparameters,
-)
 from formal_tx.training import d_loss, e_loss, ed_loss
 from tests.golden.editions import assert_agree, named, random_parameters
+from tests.oracles import cases
+from tests.oracles.cases import tokens
 from tests.oracles.torch_models import (
     F,
     arrays,
@@ -30,13 +25,6 @@ from tests.oracles.torch_models import (
     torch,
 )
 
-D = DTransformerHyperparameters(l_max=11, L=2, H=3, d_e=15, d_mlp=7, N_V=13)
-E = ETransformerHyperparameters(l_max=11, L=2, H=3, d_e=15, d_mlp=7, N_V=13, d_f=5)
-ED = EDTransformerHyperparameters(l_max=11, L_enc=1, L_dec=2, H=3, d_e=15, d_mlp=7, N_V=13)
-D_TIED = dataclasses.replace(D, tied_embeddings=True)
-E_TIED = dataclasses.replace(E, tied_embeddings=True, d_f=15)
-D_PRINTED, E_PRINTED, ED_PRINTED = (dataclasses.replace(hp, epsilon=0.0) for hp in (D, E, ED))
-
 LENGTHS = np.array([7, 4, 1])
 REAL = np.arange(7) < LENGTHS[:, None]
 
@@ -44,10 +32,6 @@ REAL = np.arange(7) < LENGTHS[:, None]
 def value_and_gradient(loss, params, *args):
     """Compiled as one, which takes less time than in pieces."""
     return jax.jit(jax.value_and_grad(lambda params: loss(params, *args)))(params)
-
-
-def tokens(seed, *shape):
-    return np.random.default_rng(seed).integers(0, 13, shape)
 
 
 def assert_gradients_agree(actual, expected, tolerance):
@@ -70,7 +54,7 @@ def assert_gradients_agree(actual, expected, tolerance):
 # Algorithm 10
 
 
-@pytest.mark.parametrize("hp", [D, D_TIED, D_PRINTED], ids=["untied", "tied", "no epsilon"])
+@pytest.mark.parametrize("hp", [cases.D, cases.D_TIED, cases.D_PRINTED], ids=["untied", "tied", "no epsilon"])
 def test_d_transformer_is_gpt2(hp, dtype, tolerance):
     params, x = random_parameters(hp, 0, dtype), tokens(1, 2, 7)
     expected = d_logits(tensors(params), tensors(x), hp)
@@ -79,14 +63,14 @@ def test_d_transformer_is_gpt2(hp, dtype, tolerance):
 
 
 def test_a_padded_batch_is_gpt2_on_each_sequence(dtype, tolerance):
-    params, x = random_parameters(D, 0, dtype), tokens(1, 3, 7)
-    actual = formal_tx.d_transformer_logits(x, params, D, LENGTHS)
+    params, x = random_parameters(cases.D, 0, dtype), tokens(1, 3, 7)
+    actual = formal_tx.d_transformer_logits(x, params, cases.D, LENGTHS)
     for row, x_n, length in zip(actual, x, LENGTHS, strict=True):
-        expected = d_logits(tensors(params), tensors(x_n[None, :length]), D)[0]
+        expected = d_logits(tensors(params), tensors(x_n[None, :length]), cases.D)[0]
         assert_agree(row[:length], expected, tolerance)
 
 
-@pytest.mark.parametrize("hp", [D, D_TIED], ids=["untied", "tied"])
+@pytest.mark.parametrize("hp", [cases.D, cases.D_TIED], ids=["untied", "tied"])
 def test_d_loss_and_its_gradient_are_gpt2s(hp, dtype, tolerance):
     params, x = random_parameters(hp, 0, dtype), tokens(1, 3, 7)
 
@@ -102,7 +86,7 @@ def test_d_loss_and_its_gradient_are_gpt2s(hp, dtype, tolerance):
 # Algorithm 9
 
 
-@pytest.mark.parametrize("hp", [E, E_TIED, E_PRINTED], ids=["untied", "tied", "no epsilon"])
+@pytest.mark.parametrize("hp", [cases.E, cases.E_TIED, cases.E_PRINTED], ids=["untied", "tied", "no epsilon"])
 def test_e_transformer_is_bert(hp, dtype, tolerance):
     params, x = random_parameters(hp, 0, dtype), tokens(1, 2, 7)
     expected = e_logits(tensors(params), tensors(x), hp)
@@ -111,13 +95,13 @@ def test_e_transformer_is_bert(hp, dtype, tolerance):
 
 
 def test_lengths_are_berts_attention_mask(dtype, tolerance):
-    params, x = random_parameters(E, 0, dtype), tokens(1, 3, 7)
-    expected = e_logits(tensors(params), tensors(x), E, attention_mask=tensors(REAL.astype(int)))
-    actual = formal_tx.e_transformer_logits(x, params, E, LENGTHS)
+    params, x = random_parameters(cases.E, 0, dtype), tokens(1, 3, 7)
+    expected = e_logits(tensors(params), tensors(x), cases.E, attention_mask=tensors(REAL.astype(int)))
+    actual = formal_tx.e_transformer_logits(x, params, cases.E, LENGTHS)
     assert_agree(np.asarray(actual)[REAL], expected.detach()[REAL], tolerance)
 
 
-@pytest.mark.parametrize("hp", [E, E_TIED], ids=["untied", "tied"])
+@pytest.mark.parametrize("hp", [cases.E, cases.E_TIED], ids=["untied", "tied"])
 def test_e_loss_and_its_gradient_are_berts(hp, dtype, tolerance):
     params, x = random_parameters(hp, 0, dtype), tokens(1, 3, 7)
     masked = np.random.default_rng(2).random(x.shape) < 0.5
@@ -137,7 +121,7 @@ def test_e_loss_and_its_gradient_are_berts(hp, dtype, tolerance):
 # Algorithm 8
 
 
-@pytest.mark.parametrize("hp", [ED, ED_PRINTED], ids=["epsilon", "no epsilon"])
+@pytest.mark.parametrize("hp", [cases.ED, cases.ED_PRINTED], ids=["epsilon", "no epsilon"])
 def test_ed_transformer_is_torch_encoder_and_decoder(hp, dtype, tolerance):
     params, z, x = random_parameters(hp, 0, dtype), tokens(1, 2, 7), tokens(2, 2, 5)
     expected = ed_logits(tensors(params), tensors(z), tensors(x), hp)
@@ -147,19 +131,19 @@ def test_ed_transformer_is_torch_encoder_and_decoder(hp, dtype, tolerance):
 
 def test_ed_loss_and_its_gradient_are_torchs(dtype, tolerance):
     """With padded contexts (PyTorch's padding masks) and padded sequences."""
-    params, z, x = random_parameters(ED, 0, dtype), tokens(1, 3, 7), tokens(2, 3, 5)
+    params, z, x = random_parameters(cases.ED, 0, dtype), tokens(1, 3, 7), tokens(2, 3, 5)
     x_lengths = np.array([3, 5, 2])
 
     def loss(theta):
-        logits = ed_logits(theta, tensors(z), tensors(x), ED, z_padding=torch.tensor(~REAL))
+        logits = ed_logits(theta, tensors(z), tensors(x), cases.ED, z_padding=torch.tensor(~REAL))
         return next_token_loss(logits, tensors(x), tensors(x_lengths))
 
-    logits = ed_logits(tensors(params), tensors(z), tensors(x), ED, z_padding=torch.tensor(~REAL))
+    logits = ed_logits(tensors(params), tensors(z), tensors(x), cases.ED, z_padding=torch.tensor(~REAL))
     real = np.arange(5) < x_lengths[:, None]
-    actual = formal_tx.ed_transformer_logits(z, x, params, ED, LENGTHS, x_lengths)
+    actual = formal_tx.ed_transformer_logits(z, x, params, cases.ED, LENGTHS, x_lengths)
     assert_agree(np.asarray(actual)[real], logits.detach()[real], tolerance)
 
     expected, slope = gradient(loss, tensors(params, requires_grad=True))
-    value, actual = value_and_gradient(ed_loss, params, z, x, ED, LENGTHS, x_lengths)
+    value, actual = value_and_gradient(ed_loss, params, z, x, cases.ED, LENGTHS, x_lengths)
     assert_agree(value, expected.detach(), tolerance)
     assert_gradients_agree(actual, arrays(slope), tolerance)

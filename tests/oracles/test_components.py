@@ -6,7 +6,16 @@ import pytest
 import formal_tx
 from formal_tx import masks
 from tests.golden.editions import assert_agree, random_parameters, shapes
-from tests.oracles.torch_models import F, multihead_attention, multihead_attention_state, run, tensors, torch
+from tests.oracles.cases import D
+from tests.oracles.torch_models import (
+    F,
+    multihead_attention,
+    multihead_attention_state,
+    run,
+    tensors,
+    torch,
+    transformers,
+)
 
 L_X, L_Z, D_X, D_Z, D_ATTN, D_OUT = 5, 7, 11, 13, 3, 17
 BATCH = 2
@@ -90,11 +99,12 @@ def test_layer_norm_is_torch_layer_norm(epsilon, dtype, tolerance):
 
 
 def test_layer_norm_is_torch_layer_norm_where_epsilon_matters(dtype, tolerance):
-    """6: a variance of 1e-6, below the epsilon of 1e-5."""
+    """6: a variance of 1e-6, and the epsilon that PyTorch has by default, 1e-5, as GPT-2."""
     e, ones = 1e-3 * normal(0, dtype, 3, 7), np.ones(7, dtype)
-    expected = F.layer_norm(tensors(e), (7,), eps=1e-5)
+    expected = F.layer_norm(tensors(e), (7,))
     assert np.abs(expected.numpy()).max() < 0.9
-    assert_agree(formal_tx.layer_norm(e, ones, epsilon=1e-5), expected, tolerance)
+    assert_agree(formal_tx.layer_norm(e, ones), expected, tolerance)
+    assert D.epsilon == transformers.GPT2Config().layer_norm_epsilon
 
 
 def test_unembedding_is_torch_linear_and_softmax(dtype, tolerance):

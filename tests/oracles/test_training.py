@@ -62,13 +62,12 @@ def assert_trained(actual, losses, params, history):
 
 def test_ed_training_is_sgd(x64, optimizer):
     """11."""
-    params = random_parameters(ED, 0)
-    losses = [
-        lambda theta, z=cut(Z, Z_LENGTHS, n), x=cut(X, X_LENGTHS, n): next_token_loss(
-            free_ed_logits(theta, z, x, ED), x
-        )
-        for _, n in UPDATES
-    ]
+
+    def loss_of(n):
+        z, x = cut(Z, Z_LENGTHS, n), cut(X, X_LENGTHS, n)
+        return lambda theta: next_token_loss(free_ed_logits(theta, z, x, ED), x)
+
+    params, losses = random_parameters(ED, 0), [loss_of(n) for _, n in UPDATES]
     options = {"epochs": EPOCHS, "optimizer": optimizer, "history": True}
     trained = formal_tx.ed_training(Z, X, params, ED, z_lengths=Z_LENGTHS, x_lengths=X_LENGTHS, **options)
     assert_trained(trained[0], losses, params, trained[1])
@@ -96,8 +95,12 @@ def test_e_training_is_sgd(x64, optimizer):
 
 def test_d_training_is_sgd(x64, optimizer):
     """13."""
-    params = random_parameters(D, 0)
-    losses = [lambda theta, x=cut(X, X_LENGTHS, n): next_token_loss(free_d_logits(theta, x, D), x) for _, n in UPDATES]
+
+    def loss_of(n):
+        x = cut(X, X_LENGTHS, n)
+        return lambda theta: next_token_loss(free_d_logits(theta, x, D), x)
+
+    params, losses = random_parameters(D, 0), [loss_of(n) for _, n in UPDATES]
     options = {"epochs": EPOCHS, "optimizer": optimizer, "history": True}
     trained = formal_tx.d_training(X, params, D, lengths=X_LENGTHS, **options)
     assert_trained(trained[0], losses, params, trained[1])

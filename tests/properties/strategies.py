@@ -4,12 +4,16 @@ A strategy draws a seed and NumPy makes the arrays from it: the shapes stay fixe
 failing example is one number.
 """
 
+from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
+import optax
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -242,3 +246,121 @@ MH_ATTENTION = SimpleNamespace(
     values=_mixed_values,
     d_out=5,
 )
+
+
+# The fifteen public functions, each with small arguments: what is true of them all is asked of this table.
+
+
+class Public(NamedTuple):
+    """One of the fifteen, as a function of its arrays alone.
+
+    `draw(seed)` gives these; `floats` are the places of those that it can be differentiated with respect to.
+    """
+
+    f: Callable
+    draw: Callable
+    floats: tuple[int, ...]
+
+    def scalar(self):
+        """(the differentiable arguments, the others) -> a number that depends on all of the output, smoothly."""
+
+        def g(floats, others):
+            places = iter(floats), iter(others)
+            arguments = [next(places[0] if i in self.floats else places[1]) for i in range(self.count)]
+            result = self.f(*arguments)
+            return sum(jnp.sum(jnp.sin(leaf)) for leaf in jax.tree.leaves(result))
+
+        return g
+
+    @property
+    def count(self):
+        return len(self.draw(0))
+
+    def split(self, arguments):
+        """The differentiable arguments, and the others."""
+        floats = tuple(arguments[i] for i in self.floats)
+        return floats, tuple(a for i, a in enumerate(arguments) if i not in self.floats)
+
+
+_TINY = {"l_max": 4, "H": 2, "d_e": 3, "d_mlp": 5, "N_V": 7, "d_attn": 2, "d_mid": 2}
+TINY_D = DTransformerHyperparameters(**_TINY, L=1)
+TINY_E = ETransformerHyperparameters(**_TINY, L=1, d_f=4)
+TINY_ED = EDTransformerHyperparameters(**_TINY, L_enc=1, L_dec=1)
+_SGD = optax.sgd(0.02)
+
+
+def _key(seed):
+    return jax.random.key_data(jax.random.key(seed))
+
+
+def _single(seed):
+    return normal(seed, 3), normal(seed + 1, 4, 3), random_head(seed, d_x=3, d_z=3, d_attn=2, d_out=5)
+
+
+def _several(draw_params):
+    return lambda seed: (normal(seed, 2, 3), normal(seed + 1, 4, 5), draw_params(seed))
+
+
+def _ids(seed, *shape):
+    return tokens(seed, *shape, N_V=7)
+
+
+PUBLIC = {
+    "token_embedding": Public(formal_tx.token_embedding, lambda s: (_ids(s, 3), normal(s, 7, 2)), (1,)),
+    "positional_embedding": Public(formal_tx.positional_embedding, lambda s: (_ids(s, 3), normal(s, 7, 2)), (1,)),
+    "basic_single_query_attention": Public(formal_tx.basic_single_query_attention, _single, (0, 1, 2)),
+    "attention": Public(
+        lambda X, Z, params: formal_tx.attention(X, Z, params, masks.causal),
+        _several(lambda seed: random_head(seed, d_x=3, d_z=5, d_attn=2, d_out=4)),
+        (0, 1, 2),
+    ),
+    "mh_attention": Public(
+        lambda X, Z, params: formal_tx.mh_attention(X, Z, params, masks.causal),
+        _several(lambda seed: random_heads(seed, d_x=3, d_z=5, d_attn=2, d_mid=3, d_out=4, H=2)),
+        (0, 1, 2),
+    ),
+    "layer_norm": Public(formal_tx.layer_norm, lambda s: (normal(s, 2, 5), normal(s + 1, 5), normal(s + 2, 5)), (0, 1, 2)),
+    "unembedding": Public(formal_tx.unembedding, lambda s: (normal(s, 2, 3), normal(s + 1, 7, 3)), (0, 1)),
+    "ed_transformer": Public(
+        lambda z, x, params: formal_tx.ed_transformer(z, x, params, TINY_ED),
+        lambda seed: (_ids(seed, 2), _ids(seed + 1, 3), random_model(seed, TINY_ED)),
+        (2,),
+    ),
+    "e_transformer": Public(
+        lambda x, params: formal_tx.e_transformer(x, params, TINY_E),
+        lambda seed: (_ids(seed, 3), random_model(seed, TINY_E)),
+        (1,),
+    ),
+    "d_transformer": Public(
+        lambda x, params: formal_tx.d_transformer(x, params, TINY_D),
+        lambda seed: (_ids(seed, 3), random_model(seed, TINY_D)),
+        (1,),
+    ),
+    "ed_training": Public(
+        lambda z, x, params: formal_tx.ed_training(z, x, params, TINY_ED, epochs=1, optimizer=_SGD),
+        lambda seed: (_ids(seed, 2, 2), _ids(seed + 1, 2, 3), random_model(seed, TINY_ED)),
+        (2,),
+    ),
+    "e_training": Public(
+        lambda x, params, key: formal_tx.e_training(
+            x, params, TINY_E, epochs=1, optimizer=_SGD, mask_probability=0.5, key=key
+        ),
+        lambda seed: (_ids(seed, 2, 3), random_model(seed, TINY_E), _key(seed)),
+        (1,),
+    ),
+    "d_training": Public(
+        lambda x, params: formal_tx.d_training(x, params, TINY_D, epochs=1, optimizer=_SGD),
+        lambda seed: (_ids(seed, 2, 3), random_model(seed, TINY_D)),
+        (1,),
+    ),
+    "d_inference": Public(
+        lambda x, params, key: formal_tx.d_inference(x, params, TINY_D, length=2, key=key),
+        lambda seed: (_ids(seed, 2), random_model(seed, TINY_D), _key(seed)),
+        (),
+    ),
+    "ed_inference": Public(
+        lambda z, params, key: formal_tx.ed_inference(z, params, TINY_ED, key=key),
+        lambda seed: (_ids(seed, 2), random_model(seed, TINY_ED), _key(seed)),
+        (),
+    ),
+}

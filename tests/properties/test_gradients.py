@@ -1,0 +1,66 @@
+"""Derivatives of the fifteen public functions, and JAX's transformations composed with each of them."""
+
+import jax
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+from .strategies import PUBLIC, close, pick, same_tree, stack
+
+DIFFERENTIABLE = [name for name, public in PUBLIC.items() if public.floats]
+
+
+def _mark(name):
+    return pytest.param(name, marks=pytest.mark.slow) if "training" in name else name
+
+
+@pytest.mark.parametrize("name", [_mark(name) for name in DIFFERENTIABLE])
+def test_derivatives_are_those_of_finite_differences(name):
+    """First and second derivatives, forward and reverse, against differences; at points that are no kinks of ReLU."""
+    public = PUBLIC[name]
+    floats, others = public.split(public.draw(3))
+    g = jax.jit(public.scalar())
+    check_grads(lambda *floats: g(floats, others), floats, order=2, modes=["fwd", "rev"], eps=1e-5, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", DIFFERENTIABLE)
+def test_transformations_compose(name):
+    """`jit` of `vmap` of `grad` of `checkpoint` is a loop of `grad`."""
+    public = PUBLIC[name]
+    arguments = [public.split(public.draw(seed)) for seed in (3, 4)]
+    plain = jax.jit(jax.value_and_grad(public.scalar()))
+    composed = jax.jit(jax.vmap(jax.value_and_grad(jax.checkpoint(public.scalar()))))
+    values, gradients = composed(*stack(arguments))
+    for i, (floats, others) in enumerate(arguments):
+        value, gradient = plain(floats, others)
+        assert any(np.any(leaf) for leaf in jax.tree.leaves(gradient))
+        close(values[i], value)
+        same_tree(pick(gradients, i), gradient, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_jit_and_a_checkpoint_change_nothing(name):
+    """`jit` and `checkpoint` around a function give what it gives."""
+    public = PUBLIC[name]
+    arguments = public.draw(3)
+    expected = public.f(*arguments)
+    for changed in (jax.jit(public.f), jax.jit(jax.checkpoint(public.f))):
+        result = changed(*arguments)
+        if name == "ed_inference":  # under jit it has a fixed length
+            result = result[: len(expected)]
+        same_tree(result, expected)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_a_vmap_over_all_arguments_is_a_loop(name):
+    """`vmap` over every argument at once, parameters and keys included, gives what a Python loop gives."""
+    public = PUBLIC[name]
+    arguments = [public.draw(seed) for seed in (3, 4)]
+    results = jax.vmap(public.f)(*stack(arguments))
+    for i, one in enumerate(arguments):
+        expected = public.f(*one)
+        result = pick(results, i)
+        if name == "ed_inference":
+            assert (np.asarray(result[len(expected) :]) == 6).all()  # eos_token
+            result = result[: len(expected)]
+        same_tree(result, expected, rtol=1e-9, atol=1e-9)
