@@ -17,6 +17,13 @@ from .hyperparameters import (
     ETransformerHyperparameters,
 )
 from .inference import d_inference, ed_inference
+from .initialization import (
+    init_attention,
+    init_d_transformer,
+    init_e_transformer,
+    init_ed_transformer,
+    init_mh_attention,
+)
 from .normalization import layer_norm
 from .parameters import (
     AttentionParameters,
@@ -26,11 +33,6 @@ from .parameters import (
     ETransformerParameters,
     LayerParameters,
     MHAttentionParameters,
-    init_attention,
-    init_d_transformer,
-    init_e_transformer,
-    init_ed_transformer,
-    init_mh_attention,
 )
 from .training import d_training, e_training, ed_training
 

@@ -16,16 +16,10 @@ from . import masks
 from .attention import mh_attention
 from .contracts import algorithm, as_arrays, require_fields, require_kind, require_sequence, same_shapes
 from .embedding import embed
+from .initialization import init_d_transformer, init_e_transformer, init_ed_transformer
 from .linear import affine
 from .normalization import layer_norm
-from .parameters import (
-    DTransformerParameters,
-    EDTransformerParameters,
-    ETransformerParameters,
-    init_d_transformer,
-    init_e_transformer,
-    init_ed_transformer,
-)
+from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .tagging import line
 
 Attend = Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]]

@@ -24,7 +24,7 @@ from ..crosscheck import ALGORITHMS, report
 from ..crosscheck import check as check_both
 from ..data import batches, corpus
 from ..data.characters import CharacterTokenizer
-from ..data.words import BOS, EOS, MASK, word_tokenizer
+from ..data.words import word_tokenizer
 from ..training import d_loss
 from .console import messages, output
 
@@ -38,7 +38,7 @@ def demo(
     start = time.perf_counter()
     agree = check_every_algorithm(quick)
     train_a_decoder(updates=40 if quick else 2000)
-    train_an_encoder(updates=40 if quick else 800)
+    train_an_encoder(updates=40 if quick else 1000)
     what_next(time.perf_counter() - start)
     raise typer.Exit(0 if agree else 1)
 
@@ -73,10 +73,10 @@ def train_a_decoder(updates: int) -> None:
     hp = DTransformerHyperparameters(l_max=64, L=2, H=4, d_e=128, d_mlp=512, N_V=tokenizer.N_V)
     params = init_d_transformer(jax.random.key(0), hp)
     _say(
-        f"Algorithm 13 (d_training) trains Algorithm 10 (d_transformer), {_count(params):,} parameters, to guess the next "
-        f"character of the World English Bible: {len(text):,} characters, of which there are {hp.N_V - 3} different "
-        "ones. Whole books are held out, and the loss on them is what counts. It is given in bits per character: how "
-        "many yes-or-no questions the next character is still worth."
+        f"Algorithm 13 (d_training) trains Algorithm 10 (d_transformer), {_count(params):,} parameters, to guess the "
+        f"next character of the World English Bible: {len(text):,} characters, of which {hp.N_V - 3} are different. "
+        "Whole books are held out, and the loss on them is what counts. It is given in bits per character: how many "
+        "yes-or-no questions the next character is still worth."
     )
     examples = batches.consecutive(held_out, hp.l_max)[:512]
     before = _bits(d_loss(params, examples, hp, mean=True))
@@ -125,31 +125,29 @@ def train_an_encoder(updates: int) -> None:
     import optax
 
     _title("3. An encoder learns to fill in blanks")
-    tokenizer = word_tokenizer(corpus.english("train"), N_V=2048)
-    bos, eos, mask = (tokenizer.token_to_id(token) for token in (BOS, EOS, MASK))
-    hp = ETransformerHyperparameters(l_max=48, L=2, H=4, d_e=128, d_mlp=512, N_V=2048, tied_embeddings=True)
+    tokenizer = word_tokenizer(corpus.english("train"), N_V=1024)
+    hp = ETransformerHyperparameters(l_max=12, L=2, H=4, d_e=128, d_mlp=512, N_V=1024, tied_embeddings=True)
     params = init_e_transformer(jax.random.key(0), hp)
     _say(
-        f"Algorithm 12 (e_training) trains Algorithm 9 (e_transformer, BERT), {_count(params):,} parameters. Its tokens "
-        "are words. Some are replaced by mask_token, and it has to say what stood there, from what stands on both sides."
+        f"Algorithm 12 (e_training) trains Algorithm 9 (e_transformer, BERT), {_count(params):,} parameters. Its "
+        f"tokens are the {hp.N_V - 4:,} most frequent words. Some are replaced by mask_token, and it has to say what "
+        "stood there, from the words on both sides."
     )
-    encoded = tokenizer.encode_batch([verse.english for verse in corpus.verses("train")])
-    x, lengths = batches.padded([[bos, *e.ids, eos] for e in encoded], hp.l_max)
+    ids = np.array(tokenizer.encode(corpus.english("train")).ids)
 
-    schedule = optax.warmup_cosine_decay_schedule(0, 2e-3, updates // 10, updates, 1e-4)
+    schedule = optax.warmup_cosine_decay_schedule(0, 1e-3, updates // 10, updates, 1e-4)
     optimizer = optax.chain(optax.clip_by_global_norm(1), optax.adamw(schedule, b2=0.98, weight_decay=0.01))
-    rng, batch_size = np.random.default_rng(0), 16
+    rng, batch_size = np.random.default_rng(0), 64
 
     def train(params: Any, state: Any, step: int) -> tuple[Any, Any]:
-        chosen = rng.integers(len(x), size=UPDATES_PER_CALL * batch_size)
+        x = batches.windows(ids, hp.l_max, UPDATES_PER_CALL * batch_size, rng)
         return e_training(
-            x[chosen],
+            x,
             params,
             hp,
-            lengths=lengths[chosen],
             epochs=1,
             optimizer=optimizer,
-            mask_probability=0.15,
+            mask_probability=0.25,
             key=jax.random.fold_in(jax.random.key(0), step),
             batch_size=batch_size,
             mean=True,
@@ -157,19 +155,22 @@ def train_an_encoder(updates: int) -> None:
             history=True,
         )
 
-    params = _train(params, train, updates, batch_size * int(lengths.mean()), "bits per masked word")
+    params = _train(params, train, updates, batch_size * hp.l_max, "bits per masked word")
 
-    _say("Blanks in verses of a held-out book, the word that stood there, and the five likeliest guesses:")
-    for book, chapter, number, word in (("James", 1, 5, "god"), ("James", 1, 27, "the"), ("Daniel", 2, 4, "king")):
-        verse = next(v for v in corpus.verses("validation") if (v.book, v.chapter, v.verse) == (book, chapter, number))
+    _say("Blanks in a held-out book, the word that stood there, and the five likeliest guesses:")
+    for number, word in ((1, "christ"), (7, "lord"), (11, "sun")):
+        verse = next(v for v in corpus.verses("validation") if v[:3] == ("James", 1, number))
         sentence = tokenizer.encode(verse.english)
         blank = sentence.tokens.index(word)
-        ids = np.array([bos, *sentence.ids, eos])[: hp.l_max]
-        ids[1 + blank] = mask
-        p = np.asarray(e_transformer(ids, params, hp)[1 + blank])
+        first = max(min(blank - hp.l_max // 2, len(sentence) - hp.l_max), 0)
+        seen = range(first, min(first + hp.l_max, len(sentence)))
+        x = np.array(sentence.ids)[seen]
+        x[blank - first] = hp.mask_token
+        p = np.asarray(e_transformer(x, params, hp)[blank - first])
         guesses = ", ".join(f"{tokenizer.id_to_token(int(i))} {p[i]:.0%}" for i in np.argsort(-p)[:5])
-        start, end = sentence.offsets[blank]
-        shown = f"{verse.english[max(start - 50, 0) : start]}____{verse.english[end : end + 40]}"
+        begin, end = sentence.offsets[seen[0]][0], sentence.offsets[seen[-1]][1]
+        start, stop = sentence.offsets[blank]
+        shown = f"{verse.english[begin:start]}____{verse.english[stop:end]}"
         output.print(f"    …{shown}…  ({word})", style="italic", markup=False, highlight=False)
         output.print(f"    {guesses}\n", markup=False, highlight=False)
 
@@ -224,6 +225,7 @@ def _count(params: Any) -> int:
 
 
 def _title(text: str) -> None:
+    output.print()
     output.rule(f"[bold]{text}", align="left")
     output.print()
 

@@ -17,7 +17,7 @@ from .catalog import Algorithm
 from .compare import Comparison, Difference
 from .draws import Case
 from .editions import hyperparameters, masking, run_paper, sampler
-from .layout import leaves, to_paper, to_rows
+from .layout import is_theta, leaves, to_paper, to_rows
 from .tolerances import error, tolerance
 
 FRAMEWORKS = ("numpy", "jax", "torch")
@@ -125,7 +125,7 @@ def _call(algorithm: Algorithm, case: Case, layout: str) -> tuple[Any, ...]:
 
 
 def _rows(result: Any) -> Any:
-    return leaves(result) if hasattr(result, "__dict__") else to_rows(result)
+    return leaves(result) if is_theta(result) else to_rows(result)
 
 
 def _run(file: Path, function: str, framework: str, calls: list[tuple], time_limit: float) -> list[Any]:

@@ -13,7 +13,7 @@ from . import cases as drawn
 from .catalog import Algorithm
 from .draws import Case
 from .editions import run_library, run_paper
-from .layout import leaves, to_rows
+from .layout import is_theta, leaves, to_rows
 from .record import Recorded
 from .tolerances import error, tolerance
 
@@ -147,7 +147,7 @@ def _own_lines(algorithm: Algorithm, tagged: dict[str, np.ndarray]) -> dict[str,
 
 def _parts(r: Recorded) -> Iterable[tuple[str, np.ndarray]]:
     """A recorded value by the name under which the library tags it; a set of parameters leaf by leaf."""
-    if hasattr(r.value, "__dict__"):
+    if is_theta(r.value):
         return [(f"{r.number}.{r.variable}.{path}", leaf) for path, leaf in leaves(r.value).items()]
     return [(f"{r.number}.{r.variable}", to_rows(r.value))] if r.value is not None else []
 

@@ -17,15 +17,14 @@ from ..hyperparameters import (
     EDTransformerHyperparameters,
     ETransformerHyperparameters,
 )
-from ..parameters import (
-    AttentionParameters,
-    MHAttentionParameters,
+from ..initialization import (
     init_attention,
     init_d_transformer,
     init_e_transformer,
     init_ed_transformer,
     init_mh_attention,
 )
+from ..parameters import AttentionParameters, MHAttentionParameters
 
 
 @dataclass

@@ -123,7 +123,7 @@ def _reaped(algorithm: Algorithm, static: tuple[tuple[str, Any], ...]) -> Callab
     """The library's function, reaped and compiled once for all cases that share its static arguments."""
     keywords = dict(static)
     if "eta" in keywords:
-        import optax  # type: ignore[import-untyped]  # the printed algorithm is its gradient descent; imported where it is needed
+        import optax  # the printed algorithm is its gradient descent; imported where it is needed
 
         keywords["optimizer"] = optax.sgd(keywords.pop("eta"))
     return jax.jit(reap(lambda traced: algorithm.library(**traced, **keywords)))

@@ -42,24 +42,26 @@ def _count(stacked: Any, axis: int) -> int:
     return _count(value.heads, axis) if hasattr(value, "heads") else np.shape(value)[axis]
 
 
+def is_theta(value: Any) -> bool:
+    """Whether this is the pseudocode's `Parameters`, from whichever place its module was imported."""
+    return type(value).__name__ == "Parameters"
+
+
 def leaves(part: Any, path: str = "") -> dict[str, np.ndarray]:
     """Every array of a set of parameters of either edition, in the library's layout, by path (`layers.W_mlp1`)."""
     found: dict[str, np.ndarray] = {}
-    if dataclasses.is_dataclass(part):
-        items = {field.name: getattr(part, field.name) for field in dataclasses.fields(part)}
-        transpose = False
-    else:
-        items, transpose = vars(part), True
+    by_columns = is_theta(part)
+    items = vars(part) if by_columns else {f.name: getattr(part, f.name) for f in dataclasses.fields(part)}
     for name, value in items.items():
         here = f"{path}{name}"
         if isinstance(value, list):
             each = [leaves(v, f"{here}.") for v in value]
             found |= {key: np.stack([e[key] for e in each]) for key in (each[0] if each else {})}
-        elif dataclasses.is_dataclass(value) or hasattr(value, "__dict__"):
+        elif dataclasses.is_dataclass(value) or is_theta(value):
             found |= leaves(value, f"{here}.")
         elif value is not None:
             array = np.asarray(value)
-            found[here] = array.T if transpose and name in _TABLES else array
+            found[here] = array.T if by_columns and name in _TABLES else array
     return found
 
 

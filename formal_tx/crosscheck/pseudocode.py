@@ -60,6 +60,10 @@ class Statement:
     last: int
     loop: range = range(0)
 
+    def holds(self, line: int) -> bool:
+        """Whether the statement is not done while the file's line `line` runs."""
+        return self.first <= line <= self.last or line in self.loop
+
 
 @dataclass(frozen=True)
 class Listing:
@@ -104,6 +108,8 @@ def _statements(body: list[ast.stmt], lines: tuple[str, ...], loop: ast.For | No
             if number := _number(lines[node.lineno - 1]):
                 yield Statement(number, None, node.lineno, node.lineno)
             yield from _statements(node.body, lines, node if isinstance(node, ast.For) else None)
+        elif isinstance(node, ast.If | ast.With):
+            yield from _statements([*node.body, *getattr(node, "orelse", [])], lines, loop)
         elif number := _number(lines[node.end_lineno - 1]):
             target = node.targets[0] if isinstance(node, ast.Assign) else None
             filled = range(0)

@@ -44,7 +44,7 @@ def record(f: Callable, listing: Listing, *args: Any, **kwargs: Any) -> tuple[An
             if event == "exception":
                 pending.clear()  # the line did not get as far as assigning anything
             if event in ("line", "return"):
-                for statement in [s for s in pending if event == "return" or frame.f_lineno not in s.loop]:
+                for statement in [s for s in pending if event == "return" or not s.holds(frame.f_lineno)]:
                     pending.remove(statement)
                     recorded.append(Recorded(statement.number, str(statement.variable), value_of(statement, frame)))
             if event == "line" and frame.f_lineno in statements and statements[frame.f_lineno] not in pending:

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .layout import leaves
+from . import pseudocode
+from .layout import is_theta, leaves
 
 
 def load(file: Path, name: str) -> Callable:
@@ -59,7 +60,7 @@ def convert(value: Any, to: Callable[[np.ndarray], Any]) -> Any:
         return [convert(v, to) for v in value]
     if dataclasses.is_dataclass(value) and hasattr(value, "replace"):  # a pytree of parameters
         return value.replace(**{f.name: convert(getattr(value, f.name), to) for f in dataclasses.fields(value)})
-    if type(value).__name__ == "Parameters":
+    if is_theta(value):
         return type(value)(**{name: convert(v, to) for name, v in vars(value).items()})
     return value
 
@@ -68,7 +69,7 @@ def to_numpy(result: Any) -> Any:
     """An answer as NumPy: an array, or the leaves of a set of parameters by path."""
     if hasattr(result, "detach"):
         result = result.detach().cpu()
-    if dataclasses.is_dataclass(result) or type(result).__name__ == "Parameters":
+    if dataclasses.is_dataclass(result) or is_theta(result):
         return {path: np.asarray(leaf) for path, leaf in leaves(result).items()}
     if isinstance(result, list | tuple):
         result = [to_numpy(r) for r in result]
@@ -88,6 +89,7 @@ def _why(stage: str, file: Path) -> str:
 
 def main(request: str, response: str) -> None:
     """Answer a request; whatever goes wrong in the candidate becomes a sentence in the response."""
+    pseudocode.module()  # the arguments may be made of its Parameters
     name, function, framework, calls = pickle.loads(Path(request).read_bytes())
     file = Path(name)
     answers: Any = []

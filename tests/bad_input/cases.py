@@ -42,6 +42,9 @@ INFERENCE = tuple(name for name in FIFTEEN if "inference" in name)
 MODELS = TRANSFORMERS + TRAINING + INFERENCE
 
 
+STATIC = ("hyperparameters", "epochs", "optimizer", "length")
+
+
 def function(name):
     """A public function by name, or one of the losses."""
     return getattr(formal_tx, name, None) or getattr(training, name)
@@ -50,14 +53,15 @@ def function(name):
 @cache
 def models():
     """The parameters that the good calls use: made once, when a test asks."""
-    return SimpleNamespace(
-        head=formal_tx.init_attention(KEY, d_x=2, d_z=3, d_attn=5, d_out=7),
-        single=formal_tx.init_attention(KEY, d_x=2, d_z=2, d_attn=5, d_out=7),
-        heads=formal_tx.init_mh_attention(KEY, d_x=2, d_z=3, d_attn=5, d_mid=7, d_out=4, H=2),
-        d=formal_tx.init_d_transformer(KEY, D),
-        e=formal_tx.init_e_transformer(KEY, E),
-        ed=formal_tx.init_ed_transformer(KEY, ED),
-    )
+    with jax.ensure_compile_time_eval():  # inside a trace too
+        return SimpleNamespace(
+            head=formal_tx.init_attention(KEY, d_x=2, d_z=3, d_attn=5, d_out=7),
+            single=formal_tx.init_attention(KEY, d_x=2, d_z=2, d_attn=5, d_out=7),
+            heads=formal_tx.init_mh_attention(KEY, d_x=2, d_z=3, d_attn=5, d_mid=7, d_out=4, H=2),
+            d=jax.jit(formal_tx.init_d_transformer, static_argnums=1)(KEY, D),
+            e=jax.jit(formal_tx.init_e_transformer, static_argnums=1)(KEY, E),
+            ed=jax.jit(formal_tx.init_ed_transformer, static_argnums=1)(KEY, ED),
+        )
 
 
 @cache
@@ -101,14 +105,15 @@ def call(name, **changes):
 
 
 def jitted(name, **changes):
-    """The same call, with the values of what is changed out of sight."""
-    return _jitted(name)(changes)
+    """The same call under `jit`: every value is out of sight."""
+    arguments = good(name) | changes
+    return _jitted(name)({key: value for key, value in arguments.items() if key not in STATIC})
 
 
 @cache
 def _jitted(name):
-    """Kept, so that changes of the same shapes are compiled once."""
-    return jax.jit(lambda changes: call(name, **changes))
+    """Kept, so that arguments of the same shapes are compiled once."""
+    return jax.jit(lambda arguments: call(name, **arguments))
 
 
 def bad(name, title, error, message, **changes):

@@ -4,15 +4,15 @@ import jax
 import numpy as np
 import pytest
 
-from .cases import FIFTEEN, call, function, good, models
+from .cases import FIFTEEN, STATIC, call, function, good, models
 
-STATIC = ("hyperparameters", "epochs", "optimizer", "length", "key", "mask_probability", "params")
+NO_ARRAYS = (*STATIC, "params", "key", "mask_probability")
 
 
 def converted(name, change):
     """A good call of `name` in which `change` was made to every array, the fields of the parameters included."""
     arguments = good(name)
-    arrays = {key: change(np.asarray(value)) for key, value in arguments.items() if key not in STATIC}
+    arrays = {key: change(np.asarray(value)) for key, value in arguments.items() if key not in NO_ARRAYS}
     if "params" in arguments:
         arrays["params"] = jax.tree.map(lambda W: change(np.asarray(W)), arguments["params"])
     return function(name)(**(arguments | arrays))

@@ -56,14 +56,13 @@ def test_the_listing_finds_numbers_variables_and_loops(algorithm):
 
 def test_values_are_recorded_in_order_and_loops_that_fill_a_variable_once(algorithm):
     f, listing = algorithm
-    listing_without_functions = listing
-    result, recorded = record(f, listing_without_functions, 0)
+    result, recorded = record(f, listing, 0)
     assert result == [0, 1, 2]
     assert [(r.number, r.value) for r in recorded] == [(1, 1), (9, [0, 1, 2])]
 
 
 def test_a_loop_records_each_round(algorithm):
-    f, listing = algorithm
+    _, listing = algorithm
     source = SOURCE.replace("        g = lambda theta: theta + b            # 7\n", "")
     listing.path.write_text(source)
     pseudocode.listing.cache_clear()

@@ -319,7 +319,9 @@ PUBLIC = {
         _several(lambda seed: random_heads(seed, d_x=3, d_z=5, d_attn=2, d_mid=3, d_out=4, H=2)),
         (0, 1, 2),
     ),
-    "layer_norm": Public(formal_tx.layer_norm, lambda s: (normal(s, 2, 5), normal(s + 1, 5), normal(s + 2, 5)), (0, 1, 2)),
+    "layer_norm": Public(
+        formal_tx.layer_norm, lambda s: (normal(s, 2, 5), normal(s + 1, 5), normal(s + 2, 5)), (0, 1, 2)
+    ),
     "unembedding": Public(formal_tx.unembedding, lambda s: (normal(s, 2, 3), normal(s + 1, 7, 3)), (0, 1)),
     "ed_transformer": Public(
         lambda z, x, params: formal_tx.ed_transformer(z, x, params, TINY_ED),

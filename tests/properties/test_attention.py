@@ -168,7 +168,12 @@ def test_queries_and_keys_have_a_gauge(attend, kind, seed):
     rotation, _ = np.linalg.qr(rng.normal(size=(2, 2)))
     for M in (rng.uniform(0.5, 2) * rng.choice([-1, 1]) * np.eye(2), rotation @ np.diag(rng.uniform(0.5, 2, 2))):
         inverse = np.linalg.inv(M).T
-        gauged = {"W_q": M @ heads.W_q, "b_q": heads.b_q @ M.T, "W_k": inverse @ heads.W_k, "b_k": heads.b_k @ inverse.T}
+        gauged = {
+            "W_q": M @ heads.W_q,
+            "b_q": heads.b_q @ M.T,
+            "W_k": inverse @ heads.W_k,
+            "b_k": heads.b_k @ inverse.T,
+        }
         close(attend(X, Z, kind.replace(params, **gauged), mask), expected)
 
 
