@@ -1,8 +1,7 @@
 """An architecture that the paper does not print, from its parts: a bidirectional encoder that classifies a text.
 
-Section 3 names classification, and the paper prints no algorithm for it. Here bos_token stands before 24 letters, one
-layer of Algorithm 5 lets every token see every other, and Algorithm 7 reads the class off the first one: English or
-Spanish.
+bos_token stands before 24 letters, one layer of Algorithm 5 lets every token see every other, and Algorithm 7 reads the
+class off the first one: English or Spanish.
 
     python examples/own_architecture.py [--quick]
 """
@@ -43,14 +42,14 @@ def loss(params, x, c):
 
 
 def texts(split, count):
-    """`count` texts (count, 1 + L), each after a bos_token, and their classes: 0 is English, 1 Spanish."""
+    """`count` texts (count, 1 + L), bos_token first, and their classes: 0 is English, 1 Spanish."""
     both = [tokenizer.encode(re.sub("[^a-z]+", " ", f(split).lower())) for f in (corpus.english, corpus.spanish)]
     x = np.stack([batches.windows(ids, L, count // 2, rng) for ids in both], axis=1).reshape(count, L)
     return np.insert(x, 0, tokenizer.bos_token, axis=1), np.tile([0, 1], count // 2)
 
 
-optimizer = optax.adam(3e-3)
-state, gradient = optimizer.init(params), jax.jit(jax.grad(loss))
+optimizer, gradient = optax.adam(3e-3), jax.jit(jax.grad(loss))
+state = optimizer.init(params)
 for x, c in zip(*(np.split(a, UPDATES) for a in texts("train", UPDATES * BATCH)), strict=True):
     changes, state = optimizer.update(gradient(params, x, c), state)
     params = optax.apply_updates(params, changes)

@@ -28,5 +28,5 @@ def sample(params, prompt, *, length, temperature, top_k, key):
 
 params = train(updates=50 if "--quick" in sys.argv else 300)
 for temperature, top_k in ((0.01, 1), (0.7, 5), (1.0, hp.N_V), (2.0, hp.N_V)):
-    text = sample(params, "And he ", length=50, temperature=temperature, top_k=top_k, key=jax.random.key(0))
+    text = sample(params, "And he ", length=41, temperature=temperature, top_k=top_k, key=jax.random.key(0))
     print(f"temperature {temperature}, top {top_k:2}: {text!r}")

@@ -11,11 +11,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Array, Float, Int
 
 from . import masks
 from .attention import mh_attention
 from .contracts import algorithm, as_arrays, require_fields, require_kind, require_sequence, same_shapes
 from .embedding import embed
+from .hyperparameters import (
+    DTransformerHyperparameters,
+    EDTransformerHyperparameters,
+    ETransformerHyperparameters,
+)
 from .initialization import init_d_transformer, init_e_transformer, init_ed_transformer
 from .linear import affine
 from .normalization import layer_norm
@@ -136,7 +142,12 @@ def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function="e
     return {"z": z, "x": x, "params": params, "z_lengths": z_lengths, "x_lengths": x_lengths}
 
 
-def encode(z, params, hyperparameters, z_lengths=None):
+def encode(
+    z: Int[Array, "*batch l_z"],
+    params: EDTransformerParameters,
+    hyperparameters: EDTransformerHyperparameters,
+    z_lengths: Int[Array, "*batch"] | None = None,
+) -> Float[Array, "*batch l_z d_e"]:
     """Lines 1 to 9 of Algorithm 8: the encoding Z (..., ℓ_z, d_e) of a context sequence `z` (..., ℓ_z)."""
     epsilon = hyperparameters.epsilon
     mask = masks.full if z_lengths is None else masks.padding(z_lengths)
@@ -199,7 +210,14 @@ def self_attend(mask: masks.Mask) -> Attend:
 
 
 @algorithm(ed_requires, static=("hyperparameters",))
-def ed_transformer_logits(z, x, params, hyperparameters, z_lengths=None, x_lengths=None):
+def ed_transformer_logits(
+    z: Int[Array, "*#batch l_z"],
+    x: Int[Array, "*#batch l_x"],
+    params: EDTransformerParameters,
+    hyperparameters: EDTransformerHyperparameters,
+    z_lengths: Int[Array, "*z_batch"] | None = None,
+    x_lengths: Int[Array, "*x_batch"] | None = None,
+) -> Float[Array, "*batch l_x N_V"]:
     """Algorithm 8 up to the softmax: logits (..., ℓ_x, N_V). Arguments and errors as `ed_transformer`."""
     Z = encode(z, params, hyperparameters, z_lengths)
     see = masks.full if z_lengths is None else masks.padding(z_lengths)
@@ -211,7 +229,14 @@ def ed_transformer_logits(z, x, params, hyperparameters, z_lengths=None, x_lengt
 
 
 @algorithm(ed_requires, static=("hyperparameters",))
-def ed_transformer(z, x, params, hyperparameters, z_lengths=None, x_lengths=None):
+def ed_transformer(
+    z: Int[Array, "*#batch l_z"],
+    x: Int[Array, "*#batch l_x"],
+    params: EDTransformerParameters,
+    hyperparameters: EDTransformerHyperparameters,
+    z_lengths: Int[Array, "*z_batch"] | None = None,
+    x_lengths: Int[Array, "*x_batch"] | None = None,
+) -> Float[Array, "*batch l_x N_V"]:
     """Algorithm 8: the encoder-decoder transformer.
 
     Args:
@@ -241,7 +266,12 @@ def e_requires(x, params, hyperparameters, lengths, function="e_transformer"):
 
 
 @algorithm(e_requires, static=("hyperparameters",))
-def e_transformer_logits(x, params, hyperparameters, lengths=None):
+def e_transformer_logits(
+    x: Int[Array, "*batch l"],
+    params: ETransformerParameters,
+    hyperparameters: ETransformerHyperparameters,
+    lengths: Int[Array, "*batch"] | None = None,
+) -> Float[Array, "*batch l N_V"]:
     """Algorithm 9 up to the softmax: logits (..., ℓ, N_V). Arguments and errors as `e_transformer`."""
     epsilon = hyperparameters.epsilon
     mask = masks.full if lengths is None else masks.padding(lengths)
@@ -264,7 +294,12 @@ def e_transformer_logits(x, params, hyperparameters, lengths=None):
 
 
 @algorithm(e_requires, static=("hyperparameters",))
-def e_transformer(x, params, hyperparameters, lengths=None):
+def e_transformer(
+    x: Int[Array, "*batch l"],
+    params: ETransformerParameters,
+    hyperparameters: ETransformerHyperparameters,
+    lengths: Int[Array, "*batch"] | None = None,
+) -> Float[Array, "*batch l N_V"]:
     """Algorithm 9: the encoder-only transformer, BERT.
 
     Args:
@@ -323,13 +358,23 @@ def d_layers(x, params, hyperparameters, attend: Attend, lengths=None, start=Non
 
 
 @algorithm(d_requires, static=("hyperparameters",))
-def d_transformer_logits(x, params, hyperparameters, lengths=None):
+def d_transformer_logits(
+    x: Int[Array, "*batch l"],
+    params: DTransformerParameters,
+    hyperparameters: DTransformerHyperparameters,
+    lengths: Int[Array, "*batch"] | None = None,
+) -> Float[Array, "*batch l N_V"]:
     """Algorithm 10 up to the softmax: logits (..., ℓ, N_V). Arguments and errors as `d_transformer`."""
     return d_layers(x, params, hyperparameters, self_attend(masks.causal), lengths)[0]
 
 
 @algorithm(d_requires, static=("hyperparameters",))
-def d_transformer(x, params, hyperparameters, lengths=None):
+def d_transformer(
+    x: Int[Array, "*batch l"],
+    params: DTransformerParameters,
+    hyperparameters: DTransformerHyperparameters,
+    lengths: Int[Array, "*batch"] | None = None,
+) -> Float[Array, "*batch l N_V"]:
     """Algorithm 10: the decoder-only transformer, GPT.
 
     Args:

@@ -1,8 +1,11 @@
 """Algorithms 3, 4 and 5: attention with one query, with many, and with many heads."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float
 
 from . import masks
 from .contracts import (
@@ -39,7 +42,7 @@ def _single_query_requires(e, context, params):
     return {"e": jnp.asarray(e), "context": jnp.asarray(context), "params": params}
 
 
-def _head(function: str, name: str, params: AttentionParameters) -> AttentionParameters:
+def _head(function: str, name: str, params: Any) -> AttentionParameters:
     require_kind(function, name, params, AttentionParameters, made_by="init_attention")
     return require_fields(function, name, params)
 
@@ -50,7 +53,9 @@ def _axes(params: AttentionParameters, path: str = "params", **axes: str) -> dic
 
 
 @algorithm(_single_query_requires)
-def basic_single_query_attention(e, context, params):
+def basic_single_query_attention(
+    e: Float[Array, "*#batch d_in"], context: Float[Array, "*#batch T d_in"], params: AttentionParameters
+) -> Float[Array, "*batch d_out"]:
     """Algorithm 3: one token asks, the tokens of its context answer.
 
     Args:
@@ -118,7 +123,12 @@ def _require_mask(function: str, mask: masks.Mask, X: tuple[int, ...], Z: tuple[
 
 
 @algorithm(_attention_requires)
-def attention(X, Z, params, mask=masks.full):
+def attention(
+    X: Float[Array, "*#batch l_x d_x"],
+    Z: Float[Array, "*#batch l_z d_z"],
+    params: AttentionParameters,
+    mask: masks.MaskLike = masks.full,
+) -> Float[Array, "*batch_and_heads l_x d_out"]:
     """Algorithm 4: every token of `X` attends to the tokens of `Z` that `mask` lets it see.
 
     Args:
@@ -140,7 +150,12 @@ def attention(X, Z, params, mask=masks.full):
     return answer(Q, K, V, masks.for_heads(table, params.W_q.ndim - 2))
 
 
-def answer(Q: jax.Array, K: jax.Array, V: jax.Array, mask: jax.Array) -> jax.Array:
+def answer(
+    Q: Float[Array, "*#batch l_x d_attn"],
+    K: Float[Array, "*#batch l_z d_attn"],
+    V: Float[Array, "*#batch l_z d_out"],
+    mask: Bool[Array, "*mask l_x l_z"],
+) -> Float[Array, "*batch l_x d_out"]:
     """Lines 4 to 6 of Algorithm 4, for queries, keys and values that are already there.
 
     Args:
@@ -173,7 +188,12 @@ def _mh_attention_requires(X, Z, params, mask):
 
 
 @algorithm(_mh_attention_requires)
-def mh_attention(X, Z, params, mask=masks.full):
+def mh_attention(
+    X: Float[Array, "*#batch l_x d_x"],
+    Z: Float[Array, "*#batch l_z d_z"],
+    params: MHAttentionParameters,
+    mask: masks.MaskLike = masks.full,
+) -> Float[Array, "*batch l_x d_out"]:
     """Algorithm 5: several heads of Algorithm 4, stacked and mixed.
 
     Args:
@@ -190,7 +210,9 @@ def mh_attention(X, Z, params, mask=masks.full):
     return join_heads(Y_h, params)
 
 
-def join_heads(Y_h: jax.Array, params) -> jax.Array:
+def join_heads(
+    Y_h: Float[Array, "*batch H l_x d_mid"], params: MHAttentionParameters
+) -> Float[Array, "*batch l_x d_out"]:
     """Lines 3 and 4 of Algorithm 5: the heads' answers (..., H, ℓ_x, d_mid), stacked and mixed."""
     Y = jnp.moveaxis(Y_h, -3, -2)
     Y = line(3, "Y", Y.reshape(*Y.shape[:-2], -1))

@@ -8,16 +8,16 @@ import contextlib
 import inspect
 from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-F = TypeVar("F", bound=Callable)
 
-
-def algorithm(requires: Callable[..., Mapping[str, Any] | None], static: tuple[str, ...] = ()) -> Callable[[F], F]:
+def algorithm(
+    requires: Callable[..., Mapping[str, Any] | None], static: tuple[str, ...] = ()
+) -> Callable[[Callable], Callable[..., Any]]:
     """Make a pure function a public one: its arguments are checked, then it runs jitted.
 
     Args:
@@ -26,7 +26,7 @@ def algorithm(requires: Callable[..., Mapping[str, Any] | None], static: tuple[s
       static: names of the arguments that are static under `jit`.
     """
 
-    def decorate(f: F) -> F:
+    def decorate(f: Callable) -> Callable[..., Any]:
         compiled = jax.jit(f, static_argnames=static)
         signature = inspect.signature(f)
 
@@ -53,7 +53,7 @@ def algorithm(requires: Callable[..., Mapping[str, Any] | None], static: tuple[s
         checked.lower = lower  # type: ignore[attr-defined]  # as `jax.jit` offers it
         checked.clear_cache = compiled.clear_cache  # type: ignore[attr-defined]
         checked.cache_size = compiled._cache_size  # type: ignore[attr-defined]
-        return checked  # type: ignore[return-value]
+        return checked
 
     return decorate
 

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 from .contracts import algorithm, as_arrays, require_floats, require_ids, require_shapes
 from .linear import affine, aligned
@@ -23,7 +24,7 @@ def _token_embedding_requires(v, W_e):
 
 
 @algorithm(_token_embedding_requires)
-def token_embedding(v, W_e):
+def token_embedding(v: Int[Array, "*batch"], W_e: Float[Array, "N_V d_e"]) -> Float[Array, "*batch d_e"]:
     """Algorithm 1: the vector that stands for a token.
 
     Args:
@@ -47,7 +48,7 @@ def _positional_embedding_requires(t, W_p):
 
 
 @algorithm(_positional_embedding_requires)
-def positional_embedding(t, W_p):
+def positional_embedding(t: Int[Array, "*batch"], W_p: Float[Array, "l_max d_e"]) -> Float[Array, "*batch d_e"]:
     """Algorithm 2: the vector that stands for a position.
 
     Args:
@@ -62,7 +63,7 @@ def positional_embedding(t, W_p):
     return line(1, "e_p", rows(W_p, t))
 
 
-def sinusoidal_positions(l_max: int, d_e: int) -> jax.Array:
+def sinusoidal_positions(l_max: int, d_e: int) -> Float[Array, "l_max d_e"]:
     """The hard-coded W_p (l_max, d_e) of section 5, as printed: base l_max, and i and t from 1 (E12).
 
     W_p[t, 2i-1] = sin(t / l_max^(2i/d_e)) and W_p[t, 2i] = cos(t / l_max^(2i/d_e)), counted from 1.
@@ -78,7 +79,12 @@ def sinusoidal_positions(l_max: int, d_e: int) -> jax.Array:
     return jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1).reshape(l_max, d_e)
 
 
-def embed(x: jax.Array, W_e: jax.Array, W_p: jax.Array, lengths: jax.Array | None = None) -> jax.Array:
+def embed(
+    x: Int[Array, "*batch l"],
+    W_e: Float[Array, "N_V d_e"],
+    W_p: Float[Array, "_ d_e"],
+    lengths: Int[Array, "*batch"] | None = None,
+) -> Float[Array, "*batch l d_e"]:
     """Eq. (1) for a sequence: row t is W_e[x[t]] + W_p[t]. Ids in the padding are not looked at.
 
     Args:
@@ -106,7 +112,7 @@ def _unembedding_requires(e, W_u):
 
 
 @algorithm(_unembedding_requires)
-def unembedding(e, W_u):
+def unembedding(e: Float[Array, "*batch d_e"], W_u: Float[Array, "N_V d_e"]) -> Float[Array, "*batch N_V"]:
     """Algorithm 7: from a token's encoding to a distribution over the vocabulary.
 
     Args:

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from .vocabulary import Vocabulary
+
 
 @dataclass(frozen=True, kw_only=True)
-class Hyperparameters:
+class Hyperparameters(Vocabulary):
     """What the three architectures have in common.
 
     Attributes:
@@ -47,21 +49,6 @@ class Hyperparameters:
         value = getattr(self, name)
         if isinstance(value, bool) or not isinstance(value, int) or value < at_least:
             raise ValueError(f"{name} is {value!r}, expected an integer of at least {at_least}")
-
-    @property
-    def mask_token(self) -> int:
-        """The token that stands for a masked one, N_V - 3 (the paper's N_V - 2, counted from 1)."""
-        return self.N_V - 3
-
-    @property
-    def bos_token(self) -> int:
-        """The token that begins a text, N_V - 2."""
-        return self.N_V - 2
-
-    @property
-    def eos_token(self) -> int:
-        """The token that ends a text, N_V - 1."""
-        return self.N_V - 1
 
 
 @dataclass(frozen=True, kw_only=True)

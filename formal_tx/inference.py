@@ -5,11 +5,13 @@ The past is not computed again (`cache.py`). Prompts are padded to the next powe
 """
 
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
+from jaxtyping import Array, Int, PRNGKeyArray
 
 from .architectures import (
     d_layers,
@@ -21,8 +23,8 @@ from .architectures import (
 )
 from .cache import cached_attend, context_attend, context_cache, empty_cache
 from .contracts import is_concrete, refuse_nan, require_count, require_key, require_positive
-from .hyperparameters import EDTransformerHyperparameters
-from .parameters import EDTransformerParameters
+from .hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
+from .parameters import DTransformerParameters, EDTransformerParameters
 from .tagging import line
 
 NO_TOKEN = -1  # what a token is when its distribution is nan; embedding it gives nan again
@@ -56,7 +58,16 @@ def _for_each(f, batch: tuple[int, ...], key: jax.Array, *arrays: jax.Array):
     return jax.tree.map(lambda a: a.reshape(*batch, *a.shape[1:]), jax.vmap(f)(*flat))
 
 
-def d_inference(x, params, hyperparameters, *, length, temperature=1.0, key, lengths=None):
+def d_inference(
+    x: Int[Array, "*batch l"],
+    params: DTransformerParameters,
+    hyperparameters: DTransformerHyperparameters,
+    *,
+    length: int,
+    temperature: Any = 1.0,
+    key: PRNGKeyArray,
+    lengths: Int[Array, "*batch"] | None = None,
+) -> Int[Array, "*batch length"]:
     """Algorithm 14: prompts a trained decoder-only transformer.
 
     Args:
@@ -141,7 +152,16 @@ def _d_inference(x, lengths, params, temperature, key, length, *, hyperparameter
     return _for_each(one, x.shape[:-1], key, x, lengths)
 
 
-def ed_inference(z, params, hyperparameters, *, temperature=1.0, key, l_max=None, z_lengths=None):
+def ed_inference(
+    z: Int[Array, "*batch l_z"],
+    params: EDTransformerParameters,
+    hyperparameters: EDTransformerHyperparameters,
+    *,
+    temperature: Any = 1.0,
+    key: PRNGKeyArray,
+    l_max: int | None = None,
+    z_lengths: Int[Array, "*batch"] | None = None,
+) -> Int[Array, "*batch length"]:
     """Algorithm 15: uses a trained encoder-decoder transformer to predict a sequence.
 
     Args:

@@ -14,6 +14,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import PRNGKeyArray
 
 from .hyperparameters import (
     DTransformerHyperparameters,
@@ -22,7 +23,6 @@ from .hyperparameters import (
     Hyperparameters,
 )
 from .parameters import (
-    Array,
     AttentionParameters,
     DecoderLayerParameters,
     DTransformerParameters,
@@ -60,7 +60,7 @@ def _stack(tree: Any, n: int) -> Any:
 
 
 @partial(jax.jit, static_argnames=("treedef", "starts"))
-def _draw(key: Array, treedef: Any, starts: tuple[_Start, ...]) -> Any:
+def _draw(key: PRNGKeyArray, treedef: Any, starts: tuple[_Start, ...]) -> Any:
     """All arrays of a pytree from one draw: a draw for each would take XLA seconds to compile."""
     sizes = [prod(start.shape) if start.scale else 0 for start in starts]
     parts = jnp.split(jax.random.normal(key, (sum(sizes),)), np.cumsum(sizes)[:-1])
@@ -71,7 +71,7 @@ def _draw(key: Array, treedef: Any, starts: tuple[_Start, ...]) -> Any:
     return jax.tree.unflatten(treedef, arrays)
 
 
-def _initialise(key: Array, tree: Any) -> Any:
+def _initialise(key: PRNGKeyArray, tree: Any) -> Any:
     starts, treedef = jax.tree.flatten(tree)
     return _draw(key, treedef, tuple(starts))
 
@@ -149,19 +149,19 @@ def _post_norm_scale(hp: Hyperparameters) -> float:
     return hp.d_e**-0.5 if hp.tied_embeddings else 1.0
 
 
-def init_attention(key: Array, *, d_x: int, d_z: int, d_attn: int, d_out: int) -> AttentionParameters:
+def init_attention(key: PRNGKeyArray, *, d_x: int, d_z: int, d_attn: int, d_out: int) -> AttentionParameters:
     """Random parameters of one head of Algorithm 4."""
     return _initialise(key, _attention(d_x, d_z, d_attn, d_out))
 
 
 def init_mh_attention(
-    key: Array, *, d_x: int, d_z: int, d_attn: int, d_mid: int, d_out: int, H: int
+    key: PRNGKeyArray, *, d_x: int, d_z: int, d_attn: int, d_mid: int, d_out: int, H: int
 ) -> MHAttentionParameters:
     """Random parameters of Algorithm 5."""
     return _initialise(key, _mh_attention(d_x, d_z, d_attn, d_mid, d_out, H))
 
 
-def init_d_transformer(key: Array, hyperparameters: DTransformerHyperparameters) -> DTransformerParameters:
+def init_d_transformer(key: PRNGKeyArray, hyperparameters: DTransformerHyperparameters) -> DTransformerParameters:
     """Random parameters of Algorithm 10."""
     hp = hyperparameters
     tree = DTransformerParameters(
@@ -173,7 +173,7 @@ def init_d_transformer(key: Array, hyperparameters: DTransformerHyperparameters)
     return _initialise(key, tree)
 
 
-def init_e_transformer(key: Array, hyperparameters: ETransformerHyperparameters) -> ETransformerParameters:
+def init_e_transformer(key: PRNGKeyArray, hyperparameters: ETransformerHyperparameters) -> ETransformerParameters:
     """Random parameters of Algorithm 9."""
     hp = hyperparameters
     assert hp.d_f is not None  # set when the hyperparameters were made
@@ -188,7 +188,7 @@ def init_e_transformer(key: Array, hyperparameters: ETransformerHyperparameters)
     return _initialise(key, tree)
 
 
-def init_ed_transformer(key: Array, hyperparameters: EDTransformerHyperparameters) -> EDTransformerParameters:
+def init_ed_transformer(key: PRNGKeyArray, hyperparameters: EDTransformerHyperparameters) -> EDTransformerParameters:
     """Random parameters of Algorithm 8."""
     hp = hyperparameters
     tree = EDTransformerParameters(

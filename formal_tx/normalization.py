@@ -1,6 +1,9 @@
 """Algorithm 6: layer normalization."""
 
+from typing import Any
+
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from .contracts import algorithm, as_arrays, is_concrete, require_floats, require_number, require_shapes
 from .linear import aligned
@@ -28,7 +31,13 @@ def _require_epsilon(epsilon):
 
 
 @algorithm(_layer_norm_requires)
-def layer_norm(e, gamma, beta=None, *, epsilon=1e-5):
+def layer_norm(
+    e: Float[Array, "*batch d_e"],
+    gamma: Float[Array, "d_e"],
+    beta: Float[Array, "d_e"] | None = None,
+    *,
+    epsilon: Any = 1e-5,
+) -> Float[Array, "*batch d_e"]:
     """Algorithm 6: normalises the features of each token to mean 0 and variance 1, then scales and shifts them.
 
     Args:

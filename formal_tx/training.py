@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 from jax import lax
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from .architectures import (
     d_requires,
@@ -33,7 +34,13 @@ from .contracts import (
     require_number,
     same_shapes,
 )
+from .hyperparameters import (
+    DTransformerHyperparameters,
+    EDTransformerHyperparameters,
+    ETransformerHyperparameters,
+)
 from .linear import aligned
+from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .tagging import line
 
 
@@ -50,7 +57,9 @@ class History:
     optimizer_state: Any
 
 
-def scored(log_P: jax.Array, targets: jax.Array, counted: jax.Array, mean: bool) -> jax.Array:
+def scored(
+    log_P: Float[Array, "*batch l N_V"], targets: Int[Array, "*batch n"], counted: Bool[Array, "*batch n"], mean: bool
+) -> Float[Array, ""]:
     """- Σ log P[target] over the counted positions.
 
     Args:
@@ -84,7 +93,14 @@ def _d_loss_requires(params, x, hyperparameters, lengths, mean):
 
 
 @algorithm(_d_loss_requires, static=("hyperparameters", "mean"))
-def d_loss(params, x, hyperparameters, lengths=None, *, mean=False):
+def d_loss(
+    params: DTransformerParameters,
+    x: Int[Array, "*batch l"],
+    hyperparameters: DTransformerHyperparameters,
+    lengths: Int[Array, "*batch"] | None = None,
+    *,
+    mean: bool = False,
+) -> Float[Array, ""]:
     """Lines 4 and 5 of Algorithm 13: - Σ_t log P[x[t+1], t], a sum (or mean) over all sequences of `x` (..., ℓ)."""
     log_P = line(4, "log_P", jax.nn.log_softmax(d_transformer_logits(x, params, hyperparameters, lengths)))
     return line(5, "loss", scored(log_P, *_next_tokens(x, lengths), mean))
@@ -96,7 +112,16 @@ def _ed_loss_requires(params, z, x, hyperparameters, z_lengths, x_lengths, mean)
 
 
 @algorithm(_ed_loss_requires, static=("hyperparameters", "mean"))
-def ed_loss(params, z, x, hyperparameters, z_lengths=None, x_lengths=None, *, mean=False):
+def ed_loss(
+    params: EDTransformerParameters,
+    z: Int[Array, "*#batch l_z"],
+    x: Int[Array, "*#batch l_x"],
+    hyperparameters: EDTransformerHyperparameters,
+    z_lengths: Int[Array, "*z_batch"] | None = None,
+    x_lengths: Int[Array, "*x_batch"] | None = None,
+    *,
+    mean: bool = False,
+) -> Float[Array, ""]:
     """Lines 4 and 5 of Algorithm 11: - Σ_t log P[x[t+1], t] of `x` (..., ℓ_x) given `z` (..., ℓ_z)."""
     logits = ed_transformer_logits(z, x, params, hyperparameters, z_lengths, x_lengths)
     log_P = line(4, "log_P", jax.nn.log_softmax(logits))
@@ -122,7 +147,15 @@ def _e_loss_requires(params, x_tilde, x, hyperparameters, lengths, mean):
 
 
 @algorithm(_e_loss_requires, static=("hyperparameters", "mean"))
-def e_loss(params, x_tilde, x, hyperparameters, lengths=None, *, mean=False):
+def e_loss(
+    params: ETransformerParameters,
+    x_tilde: Int[Array, "*batch l"],
+    x: Int[Array, "*batch l"],
+    hyperparameters: ETransformerHyperparameters,
+    lengths: Int[Array, "*batch"] | None = None,
+    *,
+    mean: bool = False,
+) -> Float[Array, ""]:
     """Lines 7 to 9 of Algorithm 12: - Σ log P[x[t], t] over the positions where `x_tilde` is mask_token."""
     T_tilde = line(7, "T_tilde", x_tilde == hyperparameters.mask_token)
     log_P = line(8, "log_P", jax.nn.log_softmax(e_transformer_logits(x_tilde, params, hyperparameters, lengths)))
@@ -211,20 +244,20 @@ _STATIC = ("hyperparameters", "epochs", "optimizer", "batch_size", "mean", "hist
 
 @algorithm(_ed_training_requires, static=_STATIC)
 def ed_training(
-    z,
-    x,
-    params,
-    hyperparameters,
+    z: Int[Array, "N_data l_z"],
+    x: Int[Array, "N_data l_x"],
+    params: EDTransformerParameters,
+    hyperparameters: EDTransformerHyperparameters,
     *,
-    epochs,
-    optimizer,
-    z_lengths=None,
-    x_lengths=None,
-    batch_size=1,
-    mean=False,
-    optimizer_state=None,
-    history=False,
-):
+    epochs: int,
+    optimizer: Any,
+    z_lengths: Int[Array, "N_data"] | None = None,
+    x_lengths: Int[Array, "N_data"] | None = None,
+    batch_size: int = 1,
+    mean: bool = False,
+    optimizer_state: Any = None,
+    history: bool = False,
+) -> Any:
     """Algorithm 11: trains an encoder-decoder transformer on pairs of sequences.
 
     Args:
@@ -273,20 +306,20 @@ def _e_training_requires(x, params, hyperparameters, mask_probability, key, leng
 
 @algorithm(_e_training_requires, static=_STATIC)
 def e_training(
-    x,
-    params,
-    hyperparameters,
+    x: Int[Array, "N_data l"],
+    params: ETransformerParameters,
+    hyperparameters: ETransformerHyperparameters,
     *,
-    epochs,
-    optimizer,
-    mask_probability,
-    key,
-    lengths=None,
-    batch_size=1,
-    mean=False,
-    optimizer_state=None,
-    history=False,
-):
+    epochs: int,
+    optimizer: Any,
+    mask_probability: Any,
+    key: PRNGKeyArray,
+    lengths: Int[Array, "N_data"] | None = None,
+    batch_size: int = 1,
+    mean: bool = False,
+    optimizer_state: Any = None,
+    history: bool = False,
+) -> Any:
     """Algorithm 12: trains an encoder-only transformer on masked words.
 
     Args:
@@ -328,18 +361,18 @@ def _d_training_requires(x, params, hyperparameters, lengths, **options):
 
 @algorithm(_d_training_requires, static=_STATIC)
 def d_training(
-    x,
-    params,
-    hyperparameters,
+    x: Int[Array, "N_data l"],
+    params: DTransformerParameters,
+    hyperparameters: DTransformerHyperparameters,
     *,
-    epochs,
-    optimizer,
-    lengths=None,
-    batch_size=1,
-    mean=False,
-    optimizer_state=None,
-    history=False,
-):
+    epochs: int,
+    optimizer: Any,
+    lengths: Int[Array, "N_data"] | None = None,
+    batch_size: int = 1,
+    mean: bool = False,
+    optimizer_state: Any = None,
+    history: bool = False,
+) -> Any:
     """Algorithm 13: trains a decoder-only transformer on next-token prediction.
 
     Args:

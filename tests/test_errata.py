@@ -370,7 +370,7 @@ def test_D08_tied_embeddings():
 
 def test_D09_the_exact_gelu():
     """x Φ(x) as in eq. (5), where GPT-2 and `jax.nn.gelu` approximate it by a tanh."""
-    x = np.linspace(-4, 4, 33, dtype=np.float32)
+    x = jnp.linspace(-4, 4, 33)
     close(gelu(x), [t * (1 + math.erf(t / math.sqrt(2))) / 2 for t in x.tolist()], 1e-6)
     assert abs(gelu(x) - jax.nn.gelu(x)).max() > 1e-4
 

@@ -5,6 +5,7 @@ import time
 from typing import Annotated, Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import typer
 from rich.padding import Padding
@@ -105,7 +106,7 @@ def train_a_decoder(updates: int) -> None:
 
     prompt = "And he said to them, "
     y = d_inference(
-        tokenizer.encode(prompt),
+        jnp.asarray(tokenizer.encode(prompt)),
         params,
         hp,
         length=hp.l_max - len(prompt) + 1,

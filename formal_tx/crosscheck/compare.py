@@ -109,9 +109,7 @@ def compare(algorithm: Algorithm, case: Case, dtype: str) -> list[Difference]:
         if case.defined:
             raise
         return [_both_refuse(algorithm, case, dtype, refusal)]
-    result, tagged = run_library(algorithm, case, dtype)
-
-    lines = _own_lines(algorithm, tagged)
+    result, lines = run_library(algorithm, case, dtype)
     # The library trains with log P where the paper has P, so as never to meet log 0.
     lines |= {name.replace("log_P", "P"): np.exp(value) for name, value in lines.items() if name.endswith(".log_P")}
     times: dict[tuple[int, str], list[Any]] = {}
@@ -133,16 +131,6 @@ def compare(algorithm: Algorithm, case: Case, dtype: str) -> list[Difference]:
     for name, found, value in _results(result, expected, algorithm):
         differences.append(_difference(algorithm, case, dtype, last, name, n - 1, n, found, value))
     return differences
-
-
-def _own_lines(algorithm: Algorithm, tagged: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The tagged values that are lines of this algorithm and not of one that it calls: `4.S`, `6.theta.W_e`, …"""
-    own = {}
-    for path, value in tagged.items():
-        *functions, line = path.split("/")
-        if not functions or functions[-1] in algorithm.functions:
-            own[line] = value
-    return own
 
 
 def _parts(r: Recorded) -> Iterable[tuple[str, np.ndarray]]:

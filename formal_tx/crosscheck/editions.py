@@ -88,7 +88,7 @@ def run_paper(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[Any, list[R
 
 
 def run_library(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[Any, dict[str, np.ndarray]]:
-    """The library's result, and every line that it tagged, as NumPy arrays."""
+    """The library's result, and its own tagged lines, by `number.variable`, as NumPy arrays."""
     a = case.arguments
     hp = hyperparameters(case)
     params = jax.tree.map(lambda W: jnp.asarray(W, dtype), a.get("params"))
@@ -126,4 +126,16 @@ def _reaped(algorithm: Algorithm, static: tuple[tuple[str, Any], ...]) -> Callab
         import optax  # the printed algorithm is its gradient descent; imported where it is needed
 
         keywords["optimizer"] = optax.sgd(keywords.pop("eta"))
-    return jax.jit(reap(lambda traced: algorithm.library(**traced, **keywords)))
+    run = reap(lambda traced: algorithm.library(**traced, **keywords))
+
+    def own_lines(traced):
+        """What is tagged in this algorithm, not in one that it calls: `4.S`, `6.theta.W_e`, …"""
+        result, lines = run(traced)
+        own = {}
+        for path, value in lines.items():
+            *functions, name = path.split("/")
+            if not functions or functions[-1] in algorithm.functions:
+                own[name] = value
+        return result, own
+
+    return jax.jit(own_lines)

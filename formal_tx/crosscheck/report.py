@@ -23,17 +23,19 @@ _ITERATION |= {15: "token"}
 
 
 def where(algorithm: Algorithm, difference: Difference) -> str:
-    """The place of a difference: `8. X, layer 3`."""
-    if difference.times == 1:
-        return f"{difference.number}. {difference.variable}"
-    return f"{difference.number}. {difference.variable}, {_ITERATION[algorithm.number]} {difference.iteration + 1}"
+    """The place of a difference: `8. X, layer 3`, or `6. theta (W_k), update 2`."""
+    name, *path = difference.variable.split(".")
+    place = f"{difference.number}. {name}" + (f" ({path[-1]})" if path else "")
+    if difference.times > 1:
+        place += f", {_ITERATION[algorithm.number]} {difference.iteration + 1}"
+    return place
 
 
 def table(comparisons: Iterable[Comparison]) -> Table:
     """A row for each algorithm: which lines agree, to what error, and where it is largest."""
-    result = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    result = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     result.add_column("", justify="right")
-    result.add_column("Algorithm")
+    result.add_column("Algorithm", no_wrap=True)
     result.add_column("lines", justify="right")
     result.add_column("cases", justify="right")
     result.add_column("worst error", justify="right")

@@ -12,11 +12,13 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from ..vocabulary import Vocabulary
+
 SPECIAL = ("<mask>", "<bos>", "<eos>")
 
 
 @dataclass(frozen=True)
-class CharacterTokenizer:
+class CharacterTokenizer(Vocabulary):
     """Turns text into token ids and back.
 
     Args:
@@ -40,24 +42,9 @@ class CharacterTokenizer:
         return cls("".join(sorted(set(text))))
 
     @property
-    def N_V(self) -> int:
+    def N_V(self) -> int:  # type: ignore[override]  # an attribute that follows from the characters
         """The size of the vocabulary, special tokens included."""
         return len(self.characters) + len(SPECIAL)
-
-    @property
-    def mask_token(self) -> int:
-        """Stands for a token to be guessed."""
-        return self.N_V - 3
-
-    @property
-    def bos_token(self) -> int:
-        """Stands before the first token of a sequence."""
-        return self.N_V - 2
-
-    @property
-    def eos_token(self) -> int:
-        """Stands after the last token of a sequence."""
-        return self.N_V - 1
 
     @cached_property
     def _code_points(self) -> npt.NDArray[np.uint32]:

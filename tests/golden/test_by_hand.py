@@ -160,7 +160,7 @@ def test_softmax_sums_over_rows():
 
 def test_activations():
     """GELU(1) = Φ(1) = 0.841344746, where the approximation by tanh has 0.841191991; GELU(-1) = -(1 - Φ(1))."""
-    x = array([-1.0, 0.0, 1.0])
+    x = jnp.asarray([-1.0, 0.0, 1.0])
     for function in gelu, GELU:
         assert_allclose(function(x), [-0.158655254, 0, 0.841344746], rtol=0, atol=6e-10)
     for function in relu, ReLU:

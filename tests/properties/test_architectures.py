@@ -110,7 +110,7 @@ def test_ed_is_causal_in_x(edition, seed):
     """P8.2: the rows for a prefix of x are a prefix of the rows."""
     z, x, params = ed_input(seed)
     P = edition.ed_transformer(z, x, params, ED)
-    for t in range(1, L):
+    for t in (1, 3):
         close(edition.ed_transformer(z, x[:t], params, ED), P[:t])
 
 
@@ -256,7 +256,7 @@ def test_d_is_causal(edition, seed):
 @some
 @given(seed=seeds)
 def test_only_the_decoder_is_blind_to_a_constant(edition, seed):
-    """P10.3: adding the same to all features of a token or position changes nothing in Algorithm 10; in 8 and 9 it does."""
+    """P10.3: the same added to all features of a token or position is nothing to Algorithm 10; to 8 and 9 it is."""
     x, params = d_input(seed)
     expected = edition.d_transformer(x, params, D)
     on_tokens, on_positions = normal(seed + 1, N_V, 1), normal(seed + 2, L_MAX, 1)

@@ -46,7 +46,7 @@ def test_embeddings_move_only_the_rows_they_read(f, rows):
 
 @pytest.mark.parametrize(("l_max", "d_e"), [(7, 6), (50, 4)])
 def test_sinusoidal_positions(edition, l_max, d_e):
-    """P2.2, P2.3, P2.4: pairs on the unit circle, a shift is a rotation, and the slowest pair has argument t / l_max."""
+    """P2.2, P2.3, P2.4: pairs on the unit circle, a shift is a rotation, the slowest pair has argument t / l_max."""
     W_p = edition.sinusoidal_positions(l_max, d_e)
     sine, cosine = W_p[:, 0::2], W_p[:, 1::2]
     close(sine**2 + cosine**2, np.ones((l_max, d_e // 2)))

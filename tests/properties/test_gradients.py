@@ -22,8 +22,14 @@ def check(name, order, modes):
     check_grads(lambda *floats: g(floats, others), floats, order, modes, eps=1e-5, atol=1e-5, rtol=1e-5)
 
 
-@pytest.mark.parametrize("mode", ["fwd", "rev"])
-@pytest.mark.parametrize("name", ALGORITHMS)
+def _modes():
+    for name in ALGORITHMS:
+        yield pytest.param(name, "fwd", id=f"{name}-fwd")
+        slow = [pytest.mark.slow] if name in ("ed_transformer", "e_transformer") else []
+        yield pytest.param(name, "rev", id=f"{name}-rev", marks=slow)
+
+
+@pytest.mark.parametrize(("name", "mode"), list(_modes()))
 def test_first_and_second_derivatives(name, mode):
     """Forward, and forward over forward; reverse, and reverse over reverse."""
     check(name, 2, [mode])

@@ -1,0 +1,74 @@
+"""Every script of `examples/` runs, quickly, and prints what it is there to show."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+from formal_tx.crosscheck import find
+from formal_tx.crosscheck.candidate import check_candidate
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+SAYS = {
+    "attention_by_hand": ("line 6: V_tilde = V @ softmax(S / sqrt(d_attn))", "[[12.  4.  9.]", " [ 9.  9.]]"),
+    "attention_maps": ("attention/1.Q", "layer 2, head 2", "@@"),
+    "masked_letters": ("50 updates", "king_om"),
+    "my_attention": ("formal-tx check 5",),
+    "own_architecture": ("English", "are told apart"),
+    "reverse_words": ("50 updates of 64", "spelled backwards correctly"),
+    "sample_by_hand": ("temperature 0.01, top  1: 'And he ",),
+    "train_decoder": ("held-out books: ", "In the beginning "),
+}
+
+
+PRINTED: dict[str, str] = {}
+
+
+@pytest.fixture
+def run(monkeypatch, capsys):
+    """Run an example as `python examples/NAME.py --quick` would, once; return what it prints."""
+
+    def run(name):
+        if name not in PRINTED:
+            monkeypatch.syspath_prepend(str(EXAMPLES))
+            monkeypatch.setattr(sys, "argv", [name, "--quick"])
+            monkeypatch.delitem(sys.modules, "train_decoder", raising=False)
+            runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+            PRINTED[name] = capsys.readouterr().out
+        return PRINTED[name]
+
+    return run
+
+
+def test_there_is_a_test_for_every_example():
+    assert {path.stem for path in EXAMPLES.glob("*.py")} == set(SAYS)
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_it_runs_and_prints_what_it_shows(run, name):
+    printed = run(name)
+    for text in SAYS[name]:
+        assert text in printed
+
+
+def test_the_first_heat_map_is_causal(run):
+    printed = run("attention_maps")
+    start = printed.index("layer 1, head 1")
+    rows = printed[start:].splitlines()[1:17]
+    assert len(rows) == 16
+    assert all(not row[2 * t + 2 : 32].strip() for t, row in enumerate(rows))
+
+
+@pytest.mark.parametrize(("function", "agrees"), [("my_mh_attention", True), ("wrong_attention", False)])
+def test_the_check_tells_the_right_attention_from_the_wrong_one(function, agrees):
+    comparison = check_candidate(find(5), f"{EXAMPLES / 'my_attention.py'}:{function}")
+    assert comparison.agrees == agrees
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_it_is_short_and_says_how_to_run_it(path):
+    source = path.read_text(encoding="utf-8")
+    assert len(source.splitlines()) <= 61
+    assert f"examples/{path.name}" in source
