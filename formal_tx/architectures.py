@@ -78,7 +78,7 @@ def require_parameters(function: str, params: Any, kind: type, hyperparameters: 
     if _alike(params, expected):
         return params
     _require_shapes_of(function, params, expected, hyperparameters)
-    params = require_fields(function, "params", params)
+    params = require_fields(function, "params", params, may_lack=True)
     dtype = params.W_e.dtype
     for name, W in _by_path(params).items():
         if W.dtype != dtype:

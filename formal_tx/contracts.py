@@ -52,7 +52,6 @@ def algorithm(
 
         checked.lower = lower  # type: ignore[attr-defined]  # as `jax.jit` offers it
         checked.clear_cache = compiled.clear_cache  # type: ignore[attr-defined]
-        checked.cache_size = compiled._cache_size  # type: ignore[attr-defined]
         return checked
 
     return decorate
@@ -144,8 +143,8 @@ def require_kind(function: str, name: str, value: Any, kind: type, made_by: str)
         )
 
 
-def require_fields(function: str, name: str, params: Any) -> Any:
-    """The fields of a pytree of parameters as arrays.
+def require_fields(function: str, name: str, params: Any, *, may_lack: bool = False) -> Any:
+    """The fields of a pytree of parameters as arrays; a field may be None only if the parameters may lack one.
 
     Raises:
       TypeError: names the first field that is no array, or not of a floating dtype.
@@ -157,7 +156,10 @@ def require_fields(function: str, name: str, params: Any) -> Any:
         require_floats(function, **{path: array})
         return jnp.asarray(array)
 
-    return jax.tree_util.tree_map_with_path(field, params, is_leaf=lambda a: a is None or isinstance(a, list | tuple))
+    def is_leaf(part):
+        return isinstance(part, list | tuple) or (part is None and not may_lack)
+
+    return jax.tree_util.tree_map_with_path(field, params, is_leaf=is_leaf)
 
 
 def require_batch(function: str, **batches: tuple[int, ...]) -> None:
