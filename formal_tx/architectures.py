@@ -62,7 +62,7 @@ _INITIALISE: dict[type, Callable[..., Any]] = {
 @cache
 def _expected(kind: type, hyperparameters: Any) -> Any:
     """The parameters of these hyperparameters, as shapes, read off the function that initialises them."""
-    return jax.eval_shape(lambda key: _INITIALISE[kind](key, hyperparameters), jax.random.key(0))
+    return jax.eval_shape(lambda: _INITIALISE[kind](jax.random.key(0), hyperparameters))
 
 
 def require_parameters(function: str, params: Any, kind: type, hyperparameters: Any) -> Any:

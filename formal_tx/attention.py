@@ -163,7 +163,8 @@ def answer(
     """
     S = line(4, "S", Q @ K.mT)
     S = line(5, "S", jnp.where(aligned(mask, S), S, -jnp.inf))
-    return line(6, "V_tilde", jax.nn.softmax(S / _root(Q.shape[-1], Q), axis=-1) @ V)
+    A = line(6, "A", jax.nn.softmax(S / _root(Q.shape[-1], Q), axis=-1))
+    return line(6, "V_tilde", A @ V)
 
 
 def _mh_attention_requires(X, Z, params, mask):

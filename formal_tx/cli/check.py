@@ -86,5 +86,5 @@ def check(
         output.print(report.table(comparisons))
         if not agree:
             case = smallest_failing_case(comparisons[0], seed, cases)
-            output.print(report.explain(comparisons[0], case, ours=False))
+            output.print(report.explain(comparisons[0], case))
     raise typer.Exit(0 if agree else 1)

@@ -1,6 +1,6 @@
 """`formal-tx list`: the algorithms, what they do, and where both editions live."""
 
-from rich.table import Table
+from rich.text import Text
 
 from ..crosscheck import ALGORITHMS
 from ..crosscheck.source import library_place
@@ -9,16 +9,8 @@ from .console import output
 
 def list_algorithms() -> None:
     """The algorithms, what they do, and where both editions live."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("", justify="right")
-    for title in ("Algorithm", "what it does", "the paper, executable", "the library"):
-        table.add_column(title, overflow="fold")
     for algorithm in ALGORITHMS:
-        table.add_row(
-            str(algorithm.number),
-            algorithm.name,
-            algorithm.purpose,
-            f"algorithms/{algorithm.file}.py",
-            library_place(algorithm),
-        )
-    output.print(table)
+        title = Text(f"{algorithm.number:2}  ").append(algorithm.name, style="bold").append(f": {algorithm.purpose}")
+        output.print(title, soft_wrap=True)
+        places = f"    algorithms/{algorithm.file}.py, {library_place(algorithm)}"
+        output.print(Text(places, style="dim"), soft_wrap=True)

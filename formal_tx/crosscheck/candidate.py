@@ -71,8 +71,8 @@ def check_candidate(
     ]
     judged, shown = differences[: len(ordinary)], differences[len(ordinary) :]
     bad = [d for d in judged if not d.agrees]
-    smallest = [d for d in shown if not d.agrees] if bad else []
     worst = max(judged, key=lambda d: d.error)
+    smallest = [d for d in shown if not d.agrees and d.error >= worst.error / 10] if bad else []
     lines = algorithm.listing.assigned
     return Comparison(
         algorithm,
@@ -83,6 +83,7 @@ def check_candidate(
         worst=worst,
         first_bad=next(iter(smallest or bad), None),
         worst_by_line={worst.number: worst},
+        by_line=False,
     )
 
 

@@ -54,6 +54,7 @@ class Comparison:
       lines: how many numbered lines of the paper assign a value; lines_compared: how many of them were compared.
       worst: the largest error of all; first_bad: the first line that disagrees, or None.
       worst_by_line: the largest error of each line.
+      by_line: whether the lines were seen, or the result alone, as of a function that is not ours.
     """
 
     algorithm: Algorithm
@@ -64,6 +65,7 @@ class Comparison:
     worst: Difference | None
     first_bad: Difference | None
     worst_by_line: dict[int, Difference] = field(default_factory=dict)
+    by_line: bool = True
 
     @property
     def agrees(self) -> bool:

@@ -46,10 +46,10 @@ def table(comparisons: Iterable[Comparison]) -> Table:
         result.add_row(
             str(c.algorithm.number),
             c.algorithm.name,
-            f"{c.lines_compared} / {c.lines}",
+            f"{c.lines_compared} / {c.lines}" if c.by_line else "the result",
             str(c.cases),
             "" if c.worst is None else f"{c.worst.error:.1e}",
-            "" if c.worst is None else where(c.algorithm, c.worst),
+            "" if c.worst is None else where(c.algorithm, c.worst) if c.by_line else c.worst.variable,
             verdict,
         )
     return result
@@ -89,19 +89,20 @@ def as_json(comparisons: Sequence[Comparison]) -> str:
     return json.dumps(found, ensure_ascii=False)
 
 
-def explain(comparison: Comparison, case: Case | None = None, *, ours: bool = True) -> RenderableType:
-    """The first bad line in both editions, what each made of it, and the inputs if a case is given."""
+def explain(comparison: Comparison, case: Case | None = None) -> RenderableType:
+    """The first bad line in both editions, or the inputs if a case is given, and what each made of it."""
     bad, algorithm = comparison.first_bad, comparison.algorithm
     assert bad is not None
     parts: list[RenderableType] = [Text(f"In the case “{bad.case}” it differs by {_size(bad)}.\n")]
-    parts += [Text("the paper", style="bold"), _code(algorithm.listing.text(bad.number))]
-    if ours:
+    if comparison.by_line:
+        parts += [Text("the paper", style="bold"), _code(algorithm.listing.text(bad.number))]
         parts += [Text("the library", style="bold"), _code(library_lines(algorithm).get(bad.number, ""))]
     if case is not None:
         parts += [Text("called with", style="bold"), Text(_inputs(algorithm, case))]
     parts += [Text("expected", style="bold"), Text(_array(bad.expected)), Text("found", style="bold")]
     parts += [Text(_array(bad.found))]
-    title = f"Algorithm {algorithm.number}, {algorithm.name}: line {where(algorithm, bad)}"
+    place = f"line {where(algorithm, bad)}" if comparison.by_line else "the result"
+    title = f"Algorithm {algorithm.number}, {algorithm.name}: {place}"
     return Panel(Group(*parts), title=title, title_align="left", border_style="red")
 
 

@@ -12,15 +12,24 @@ from .catalog import Algorithm
 
 @cache
 def library_lines(algorithm: Algorithm) -> dict[int, str]:
-    """For each line of the paper, the statements of the library that are tagged with its number."""
+    """For each line of the paper, the statements of the library that are tagged with its number.
+
+    A statement without a tag that prepares the next one belongs to it.
+    """
     module = importlib.import_module(algorithm.module)
     source = inspect.getsource(module)
     definitions = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
     found: dict[int, list[str]] = {}
     for name in algorithm.sources:
+        before = None
         for statement in _statements(definitions[name]):
-            for number in _tagged(statement):
-                found.setdefault(number, []).append(_text(source, statement))
+            numbers = _tagged(statement)
+            text = _text(source, statement)
+            if numbers and before is not None and _assigned(before) & _used(statement):
+                text = f"{_text(source, before)}\n{text}"
+            for number in numbers:
+                found.setdefault(number, []).append(text)
+            before = None if numbers else statement
     return {number: "\n".join(dict.fromkeys(texts)) for number, texts in found.items()}
 
 
@@ -52,6 +61,16 @@ def _tagged(statement: ast.AST) -> list[int]:
         and isinstance(node.args[0], ast.Constant)
         and isinstance(node.args[0].value, int)
     ]
+
+
+def _assigned(statement: ast.stmt) -> set[str]:
+    """The names that a statement assigns."""
+    targets = statement.targets if isinstance(statement, ast.Assign) else []
+    return {node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)}
+
+
+def _used(statement: ast.stmt) -> set[str]:
+    return {node.id for node in ast.walk(statement) if isinstance(node, ast.Name)}
 
 
 def _text(source: str, statement: ast.stmt) -> str:

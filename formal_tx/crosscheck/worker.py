@@ -35,6 +35,8 @@ def load(file: Path, name: str) -> Callable:
         module = importlib.util.module_from_spec(specification)
         sys.modules[file.stem] = module
         specification.loader.exec_module(module)
+    if not callable(getattr(module, name, None)):
+        raise ImportError(f"it has no function {name}")
     return getattr(module, name)
 
 
@@ -97,7 +99,7 @@ def main(request: str, response: str) -> None:
         to = converter(framework)
         candidate = load(file, function)
     except (Exception, SystemExit):
-        answers = f"{file.name}:{function} does not import: {_why('it raises', file)}"
+        answers = f"{file.name}:{function} cannot be imported: {_why('raises', file)}"
     else:
         for arguments in calls:
             try:

@@ -36,7 +36,7 @@ def test_list_names_all_fifteen_and_both_editions():
     assert result.exit_code == 0
     for number in range(1, 16):
         assert f"algorithm_{number:02d}" in result.output
-    assert "formal_tx/attention.py:" in result.output
+    assert "attention.py:" in result.output
 
 
 @pytest.mark.parametrize(
