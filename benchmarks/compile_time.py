@@ -1,6 +1,6 @@
 """Compile time of Algorithm 10 against its depth: layers are scanned, so it should not grow.
 
-    python benchmarks/compile_time.py
+python benchmarks/compile_time.py
 """
 
 import statistics

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int
 
 from . import masks
 from .attention import mh_attention
-from .contracts import algorithm, as_arrays, require_fields, require_kind, require_sequence, same_shapes
+from .contracts import algorithm
 from .embedding import embed
 from .hyperparameters import (
     DTransformerHyperparameters,
@@ -27,6 +27,13 @@ from .linear import affine
 from .normalization import layer_norm
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .tagging import line
+from .validation import (
+    as_arrays,
+    require_fields,
+    require_kind,
+    require_sequence,
+    same_shapes,
+)
 
 Attend = Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]]
 """(X_tilde, a layer's `MHAttentionParameters`, a layer's state) -> (attention's output, a layer's new state)."""

@@ -8,10 +8,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from . import masks
-from .contracts import (
-    algorithm,
+from .contracts import algorithm, is_concrete
+from .linear import affine, aligned
+from .parameters import AttentionParameters, MHAttentionParameters
+from .tagging import line
+from .validation import (
     as_arrays,
-    is_concrete,
     require_at_least_one,
     require_batch,
     require_fields,
@@ -19,9 +21,6 @@ from .contracts import (
     require_kind,
     require_shapes,
 )
-from .linear import affine, aligned
-from .parameters import AttentionParameters, MHAttentionParameters
-from .tagging import line
 
 
 def _single_query_requires(e, context, params):

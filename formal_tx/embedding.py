@@ -4,9 +4,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .contracts import algorithm, as_arrays, require_floats, require_ids, require_shapes
+from .contracts import algorithm
 from .linear import affine, aligned
 from .tagging import line
+from .validation import (
+    as_arrays,
+    require_floats,
+    require_ids,
+    require_shapes,
+)
 
 
 def rows(table: jax.Array, index: jax.Array) -> jax.Array:

@@ -1,6 +1,7 @@
 """The static hyperparameters of Algorithms 8, 9 and 10."""
 
 from dataclasses import dataclass
+from math import inf
 
 from .vocabulary import Vocabulary
 
@@ -42,8 +43,10 @@ class Hyperparameters(Vocabulary):
                     raise ValueError(f"H = {self.H} does not divide d_e = {self.d_e}: choose another H, or give {name}")
                 object.__setattr__(self, name, self.d_e // self.H)
             self._require_integer(name, at_least=1)
-        if not self.epsilon >= 0:
-            raise ValueError(f"epsilon is {self.epsilon}, expected at least 0")
+        if isinstance(self.epsilon, bool) or not isinstance(self.epsilon, int | float) or not 0 <= self.epsilon < inf:
+            raise ValueError(f"epsilon is {self.epsilon!r}, expected a finite number of at least 0")
+        if not isinstance(self.tied_embeddings, bool):
+            raise ValueError(f"tied_embeddings is {self.tied_embeddings!r}, expected True or False")
 
     def _require_integer(self, name: str, at_least: int) -> None:
         value = getattr(self, name)

@@ -22,10 +22,11 @@ from .architectures import (
     token_sequences,
 )
 from .cache import cached_attend, context_attend, context_cache, empty_cache
-from .contracts import is_concrete, refuse_nan, require_count, require_key, require_positive
+from .contracts import is_concrete, refuse_nan
 from .hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
 from .parameters import DTransformerParameters, EDTransformerParameters
 from .tagging import line
+from .validation import require_count, require_key, require_positive
 
 NO_TOKEN = -1  # what a token is when its distribution is nan; embedding it gives nan again
 
@@ -35,7 +36,8 @@ def draw(logits: jax.Array, temperature: jax.Array, key: jax.Array) -> jax.Array
 
     It is argmax(logits / τ + G) with Gumbel noise G = `jax.random.gumbel(key)`, which has exactly that distribution.
     """
-    scaled = logits / jnp.where(temperature > 0, temperature, jnp.nan)
+    # The largest logit is taken off first: a small τ must not make several of them infinite.
+    scaled = (logits - logits.max(axis=-1, keepdims=True)) / jnp.where(temperature > 0, temperature, jnp.nan)
     y = jnp.argmax(scaled + jax.random.gumbel(key, scaled.shape, scaled.dtype), axis=-1)
     return jnp.where(jnp.isnan(scaled).any(axis=-1), NO_TOKEN, y)
 

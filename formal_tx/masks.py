@@ -11,8 +11,9 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from .contracts import as_arrays, is_concrete
+from .contracts import is_concrete
 from .linear import aligned
+from .validation import as_arrays
 
 MaskLike = Any  # a Mask, a predicate of (t_x, t_z), or a boolean array (..., ℓ_x, ℓ_z)
 

@@ -5,9 +5,15 @@ from typing import Any
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from .contracts import algorithm, as_arrays, is_concrete, require_floats, require_number, require_shapes
+from .contracts import algorithm, is_concrete
 from .linear import aligned
 from .tagging import line
+from .validation import (
+    as_arrays,
+    require_floats,
+    require_number,
+    require_shapes,
+)
 
 
 def _layer_norm_requires(e, gamma, beta, epsilon):

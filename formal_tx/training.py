@@ -23,17 +23,7 @@ from .architectures import (
     length_of,
     token_sequences,
 )
-from .contracts import (
-    algorithm,
-    as_arrays,
-    is_concrete,
-    refuse_nan,
-    require_count,
-    require_flags,
-    require_key,
-    require_number,
-    same_shapes,
-)
+from .contracts import algorithm, is_concrete, refuse_nan
 from .hyperparameters import (
     DTransformerHyperparameters,
     EDTransformerHyperparameters,
@@ -42,6 +32,14 @@ from .hyperparameters import (
 from .linear import aligned
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .tagging import line
+from .validation import (
+    as_arrays,
+    require_count,
+    require_flags,
+    require_key,
+    require_number,
+    same_shapes,
+)
 
 
 @struct.dataclass
@@ -68,7 +66,9 @@ def scored(
       mean: divide by the number of counted positions (1 if there is none).
     """
     rows = log_P[..., : targets.shape[-1], :]
-    log_p = jnp.take_along_axis(rows, targets[..., None], axis=-1, mode="fill", fill_value=jnp.nan)[..., 0]
+    known = (targets >= 0) & (targets < log_P.shape[-1])
+    log_p = jnp.take_along_axis(rows, jnp.where(known, targets, 0)[..., None], axis=-1)[..., 0]
+    log_p = log_p * jnp.where(known, 1, jnp.nan).astype(log_p.dtype)  # so that the gradient is nan too
     loss = jnp.sum(jnp.where(counted, -log_p, 0))
     return loss / jnp.maximum(jnp.sum(counted), 1).astype(loss.dtype) if mean else loss
 

@@ -45,10 +45,15 @@ def test_H_that_does_not_divide(kind):
     assert kind(**sizes, d_attn=3, d_mid=2).d_mid == 2
 
 
-@pytest.mark.parametrize("value", [-1e-5, float("nan")])
+@pytest.mark.parametrize("value", [-1e-5, float("nan"), float("inf"), True, None, "small"], ids=repr)
 def test_epsilon(value):
-    with pytest.raises(ValueError, match=f"^epsilon is {value}, expected "):
+    with pytest.raises(ValueError, match=f"^epsilon is {value!r}, expected a finite number of at least 0$"):
         replace(D, epsilon=value)
+
+
+def test_tied_embeddings_are_a_yes_or_no():
+    with pytest.raises(ValueError, match=r"^tied_embeddings is 'no', expected True or False$"):
+        replace(D, tied_embeddings="no")
 
 
 def test_tied_embeddings_of_two_widths():
