@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from math import inf
+from typing import Any
 
 from .vocabulary import Vocabulary
 
@@ -43,10 +44,12 @@ class Hyperparameters(Vocabulary):
                     raise ValueError(f"H = {self.H} does not divide d_e = {self.d_e}: choose another H, or give {name}")
                 object.__setattr__(self, name, self.d_e // self.H)
             self._require_integer(name, at_least=1)
-        if isinstance(self.epsilon, bool) or not isinstance(self.epsilon, int | float) or not 0 <= self.epsilon < inf:
-            raise ValueError(f"epsilon is {self.epsilon!r}, expected a finite number of at least 0")
-        if not isinstance(self.tied_embeddings, bool):
-            raise ValueError(f"tied_embeddings is {self.tied_embeddings!r}, expected True or False")
+        epsilon: Any = self.epsilon
+        if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon < inf:
+            raise ValueError(f"epsilon is {epsilon!r}, expected a finite number of at least 0")
+        tied: Any = self.tied_embeddings
+        if not isinstance(tied, bool):
+            raise ValueError(f"tied_embeddings is {tied!r}, expected True or False")
 
     def _require_integer(self, name: str, at_least: int) -> None:
         value = getattr(self, name)

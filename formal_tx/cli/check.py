@@ -83,8 +83,5 @@ def check(
     elif against is None:
         report.show(output, comparisons)
     else:
-        output.print(report.table(comparisons))
-        if not agree:
-            case = smallest_failing_case(comparisons[0], seed, cases)
-            output.print(report.explain(comparisons[0], case))
+        report.show(output, comparisons, smallest_failing_case(comparisons[0], seed, cases))
     raise typer.Exit(0 if agree else 1)

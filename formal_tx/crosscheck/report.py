@@ -23,12 +23,11 @@ _ITERATION |= {15: "token"}
 
 
 def where(algorithm: Algorithm, difference: Difference) -> str:
-    """The place of a difference: `8. X, layer 3`, or `6. theta (W_k), update 2`."""
-    name, *path = difference.variable.split(".")
-    place = f"{difference.number}. {name}" + (f" ({path[-1]})" if path else "")
-    if difference.times > 1:
-        place += f", {_ITERATION[algorithm.number]} {difference.iteration + 1}"
-    return place
+    """The place of a difference: `8. X, layer 3`, or `6. theta, update 2`."""
+    name = difference.variable.split(".")[0]
+    if difference.times == 1:
+        return f"{difference.number}. {name}"
+    return f"{difference.number}. {name}, {_ITERATION[algorithm.number]} {difference.iteration + 1}"
 
 
 def table(comparisons: Iterable[Comparison]) -> Table:
@@ -37,7 +36,6 @@ def table(comparisons: Iterable[Comparison]) -> Table:
     result.add_column("", justify="right")
     result.add_column("Algorithm", no_wrap=True)
     result.add_column("lines", justify="right")
-    result.add_column("cases", justify="right")
     result.add_column("worst error", justify="right")
     result.add_column("where")
     result.add_column("verdict")
@@ -47,7 +45,6 @@ def table(comparisons: Iterable[Comparison]) -> Table:
             str(c.algorithm.number),
             c.algorithm.name,
             f"{c.lines_compared} / {c.lines}" if c.by_line else "the result",
-            str(c.cases),
             "" if c.worst is None else f"{c.worst.error:.1e}",
             "" if c.worst is None else where(c.algorithm, c.worst) if c.by_line else c.worst.variable,
             verdict,
@@ -93,7 +90,8 @@ def explain(comparison: Comparison, case: Case | None = None) -> RenderableType:
     """The first bad line in both editions, or the inputs if a case is given, and what each made of it."""
     bad, algorithm = comparison.first_bad, comparison.algorithm
     assert bad is not None
-    parts: list[RenderableType] = [Text(f"In the case “{bad.case}” it differs by {_size(bad)}.\n")]
+    which = f" ({bad.variable})" if "." in bad.variable else ""
+    parts: list[RenderableType] = [Text(f"In the case “{bad.case}” it{which} differs by {_size(bad)}.\n")]
     if comparison.by_line:
         parts += [Text("the paper", style="bold"), _code(algorithm.listing.text(bad.number))]
         parts += [Text("the library", style="bold"), _code(library_lines(algorithm).get(bad.number, ""))]
@@ -136,9 +134,11 @@ def _array(value: np.ndarray) -> str:
         return str(np.asarray(value))
 
 
-def show(console: Console, comparisons: Sequence[Comparison]) -> None:
+def show(console: Console, comparisons: Sequence[Comparison], case: Case | None = None) -> None:
     """Print the table, and explain every disagreement."""
     console.print(table(comparisons))
+    cases, seconds = sum(c.cases for c in comparisons), sum(c.seconds for c in comparisons)
+    console.print(f"{cases} cases in {seconds:.0f} seconds", style="dim", highlight=False)
     for comparison in comparisons:
         if not comparison.agrees:
-            console.print(explain(comparison))
+            console.print(explain(comparison, case))
