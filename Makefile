@@ -21,7 +21,7 @@ ORACLES   := $(VENV)/.stamp-oracles
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-all lint format bench wheel lock clean
+.PHONY: help install demo test test-oracles test-all lint format bench wheel lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ demo: $(INSTALLED) ## see the paper run: check every algorithm, train, sample
 test: $(INSTALLED) ## run the tests, but for those marked slow, oracle or heavy
 	@echo "test: everything not marked slow, oracle or heavy"
 	@$(PYTEST) -m "not slow and not oracle and not heavy" $(PYTEST_ARGS)
+
+test-oracles: $(ORACLES) ## run the tests against PyTorch and Hugging Face that need minutes
+	@echo "test-oracles: everything marked oracle that is not slow or heavy"
+	@$(PYTEST) -m "oracle and not slow and not heavy" $(PYTEST_ARGS)
 
 test-all: $(ORACLES) ## run every test, those against PyTorch and Hugging Face included
 	@echo "test-all: every test"

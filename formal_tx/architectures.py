@@ -5,7 +5,6 @@ architecture comes as logits, the part before the softmax, which training and sa
 """
 
 from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import jax
@@ -14,6 +13,7 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from . import masks
+from .architecture_contracts import d_requires, e_requires, ed_requires
 from .attention import mh_attention
 from .contracts import algorithm
 from .embedding import embed
@@ -22,18 +22,10 @@ from .hyperparameters import (
     EDTransformerHyperparameters,
     ETransformerHyperparameters,
 )
-from .initialization import init_d_transformer, init_e_transformer, init_ed_transformer
 from .linear import affine
 from .normalization import layer_norm
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .tagging import line
-from .validation import (
-    as_arrays,
-    require_fields,
-    require_kind,
-    require_sequence,
-    same_shapes,
-)
 
 Attend = Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]]
 """(X_tilde, a layer's `MHAttentionParameters`, a layer's state) -> (attention's output, a layer's new state)."""
@@ -59,94 +51,7 @@ def unembedding_matrix(params: Any) -> jax.Array:
     return params.W_e if params.W_u is None else params.W_u
 
 
-_INITIALISE: dict[type, Callable[..., Any]] = {
-    DTransformerParameters: init_d_transformer,
-    ETransformerParameters: init_e_transformer,
-    EDTransformerParameters: init_ed_transformer,
-}
-
-
-@cache
-def _expected(kind: type, hyperparameters: Any) -> Any:
-    """The parameters of these hyperparameters, as shapes, read off the function that initialises them."""
-    return jax.eval_shape(lambda: _INITIALISE[kind](jax.random.key(0), hyperparameters))
-
-
-def require_parameters(function: str, params: Any, kind: type, hyperparameters: Any) -> Any:
-    """Check that `params` are those of this architecture and of these hyperparameters, and give them as JAX arrays.
-
-    Raises:
-      TypeError: for the parameters of another architecture, and for a field that is no floating array, or of another
-        dtype than the others.
-      ValueError: names the first field that is missing, left over, or of another shape than expected.
-    """
-    require_kind(function, "params", params, kind, made_by=_INITIALISE[kind].__name__)
-    expected = _expected(kind, hyperparameters)
-    if _alike(params, expected):
-        return params
-    _require_shapes_of(function, params, expected, hyperparameters)
-    params = require_fields(function, "params", params, may_lack=True)
-    dtype = params.W_e.dtype
-    for name, W in _by_path(params).items():
-        if W.dtype != dtype:
-            raise TypeError(f"{function}: params.{name} has dtype {W.dtype}, expected {dtype}, which params.W_e has")
-    return params
-
-
-def _alike(params: Any, expected: Any) -> bool:
-    """Whether `params` are JAX arrays of the structure and the shapes expected, and of one floating dtype."""
-    leaves = jax.tree.leaves(params)
-    return (
-        all(isinstance(W, jax.Array) and W.dtype == leaves[0].dtype for W in leaves)
-        and same_shapes(params, expected)
-        and jnp.issubdtype(leaves[0].dtype, jnp.floating)
-    )
-
-
-def _require_shapes_of(function: str, params: Any, expected: Any, hyperparameters: Any) -> None:
-    found, wanted = _by_path(params), _by_path(expected)
-    for name in wanted | found:
-        if name not in found:
-            problem = f"is missing, expected shape {wanted[name].shape} from"
-        elif name not in wanted:
-            problem = "is one too many, expected None from"
-        else:
-            (array,) = as_arrays(function, **{f"params.{name}": found[name]})
-            if array.shape == wanted[name].shape:
-                continue
-            problem = f"has shape {array.shape}, expected {wanted[name].shape} from"
-        raise ValueError(f"{function}: params.{name} {problem} {hyperparameters}")
-
-
-def _by_path(params: Any) -> dict[str, Any]:
-    """The fields of `params` by path, `layers.W_mlp1` for one; a list is taken for an array that is written out."""
-    leaves = jax.tree_util.tree_leaves_with_path(params, is_leaf=lambda a: isinstance(a, list | tuple))
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
-
-
-def token_sequences(function, name, x, hyperparameters, lengths):
-    return require_sequence(function, name, x, hyperparameters.N_V, hyperparameters.l_max, lengths)
-
-
-def _require_hyperparameters(function: str, hyperparameters: Any, kind: str) -> None:
-    if type(hyperparameters).__name__ != kind:
-        raise TypeError(f"{function}: hyperparameters is a {type(hyperparameters).__name__}, expected {kind}")
-
-
 # Algorithm 8
-
-
-def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function="ed_transformer"):
-    _require_hyperparameters(function, hyperparameters, "EDTransformerHyperparameters")
-    params = require_parameters(function, params, EDTransformerParameters, hyperparameters)
-    z, z_lengths = token_sequences(function, "z", z, hyperparameters, z_lengths)
-    x, x_lengths = token_sequences(function, "x", x, hyperparameters, x_lengths)
-    if z.ndim > 1 and z.shape[:-1] != x.shape[:-1]:
-        raise ValueError(
-            f"{function}: z has leading axes {z.shape[:-1]} and x has {x.shape[:-1]}, expected the same: a context for "
-            "each sequence, or one, without leading axes, for all"
-        )
-    return {"z": z, "x": x, "params": params, "z_lengths": z_lengths, "x_lengths": x_lengths}
 
 
 def encode(
@@ -265,13 +170,6 @@ def ed_transformer(
 # Algorithm 9
 
 
-def e_requires(x, params, hyperparameters, lengths, function="e_transformer"):
-    _require_hyperparameters(function, hyperparameters, "ETransformerHyperparameters")
-    params = require_parameters(function, params, ETransformerParameters, hyperparameters)
-    x, lengths = token_sequences(function, "x", x, hyperparameters, lengths)
-    return {"x": x, "params": params, "lengths": lengths}
-
-
 @algorithm(e_requires, static=("hyperparameters",))
 def e_transformer_logits(
     x: Int[Array, "*batch l"],
@@ -325,13 +223,6 @@ def e_transformer(
 
 
 # Algorithm 10
-
-
-def d_requires(x, params, hyperparameters, lengths, function="d_transformer"):
-    _require_hyperparameters(function, hyperparameters, "DTransformerHyperparameters")
-    params = require_parameters(function, params, DTransformerParameters, hyperparameters)
-    x, lengths = token_sequences(function, "x", x, hyperparameters, lengths)
-    return {"x": x, "params": params, "lengths": lengths}
 
 
 def d_layers(x, params, hyperparameters, attend: Attend, lengths=None, start=None, states=None):

@@ -13,14 +13,8 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from .architectures import (
-    d_layers,
-    d_requires,
-    decode,
-    encode,
-    require_parameters,
-    token_sequences,
-)
+from .architecture_contracts import d_requires, require_parameters, token_sequences
+from .architectures import d_layers, decode, encode
 from .cache import cached_attend, context_attend, context_cache, empty_cache
 from .contracts import is_concrete, refuse_nan
 from .hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters

@@ -13,7 +13,7 @@ jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_numpy_rank_promotion", "raise")
 
 # The bodies of the public functions see only arrays of the shapes that their signatures name.
-_SHAPED = ("attention", "embedding", "normalization", "architectures", "training")
+_SHAPED = ("attention", "embedding", "normalization", "architectures", "losses", "training")
 with install_import_hook([f"formal_tx.{name}" for name in _SHAPED], "beartype.beartype"):
     import formal_tx  # noqa: F401
 

@@ -24,8 +24,8 @@ from formal_tx.architectures import gelu
 from formal_tx.crosscheck.layout import to_paper
 from formal_tx.embedding import sinusoidal_positions
 from formal_tx.inference import draw
+from formal_tx.losses import d_loss, e_loss, mask_tokens
 from formal_tx.tagging import reap
-from formal_tx.training import d_loss, e_loss, mask_tokens
 
 KEY = jax.random.key(0)
 D = formal_tx.DTransformerHyperparameters(l_max=5, L=1, H=2, d_e=6, d_mlp=7, N_V=11)

@@ -25,7 +25,7 @@ from ..crosscheck import check as check_both
 from ..data import batches, corpus
 from ..data.characters import CharacterTokenizer
 from ..data.words import word_tokenizer
-from ..training import d_loss
+from ..losses import d_loss
 from .console import messages, output
 
 UPDATES_PER_CALL = 20  # the training functions run this many updates between two looks at the progress bar

@@ -17,12 +17,12 @@ def library_lines(algorithm: Algorithm) -> dict[int, str]:
     A statement without a tag that prepares the next one belongs to it.
     """
     module = importlib.import_module(algorithm.module)
-    source = inspect.getsource(module)
-    definitions = {node.name: node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)}
     found: dict[int, list[str]] = {}
     for name in algorithm.sources:
+        function = inspect.unwrap(getattr(module, name))
+        source = textwrap.dedent(inspect.getsource(function))
         before = None
-        for statement in _statements(definitions[name]):
+        for statement in _statements(ast.parse(source)):
             numbers = _tagged(statement)
             text = _text(source, statement)
             if numbers and before is not None and _assigned(before) & _used(statement):

@@ -6,7 +6,7 @@ import optax
 import pytest
 
 import formal_tx
-from formal_tx.training import mask_tokens
+from formal_tx.losses import mask_tokens
 
 from .cases import KEY, TRAINING, bad, call, good, is_nan, jitted, models, nan_at, refused, spoiled, theta
 

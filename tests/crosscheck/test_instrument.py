@@ -7,8 +7,8 @@ import pytest
 import formal_tx.architectures
 import formal_tx.cache
 import formal_tx.embedding
+import formal_tx.losses
 import formal_tx.normalization
-import formal_tx.training
 from formal_tx import masks
 from formal_tx.crosscheck import check, editions, find
 from formal_tx.crosscheck.report import where
@@ -60,7 +60,7 @@ def strictly_before(x, lengths):
         (formal_tx.architectures, "relu", tanh_gelu, 8, "7. Z, layer 1"),
         (formal_tx.architectures.masks, "causal", masks.full, 10, "6. X, layer 1"),
         (formal_tx.architectures.masks, "causal", masks.full, 8, "14. X, layer 1"),
-        (formal_tx.training, "_next_tokens", strictly_before, 13, "5. loss, update 1"),
+        (formal_tx.losses, "_next_tokens", strictly_before, 13, "5. loss, update 1"),
         (formal_tx.cache, "_write", lambda past, new, start: past, 14, "4. p, token 1"),
     ],
 )

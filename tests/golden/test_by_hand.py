@@ -23,7 +23,7 @@ from formal_tx import (
 )
 from formal_tx.architectures import gelu, relu
 from formal_tx.embedding import sinusoidal_positions
-from formal_tx.training import d_loss, e_loss, ed_loss
+from formal_tx.losses import d_loss, e_loss, ed_loss
 from tests.golden.editions import INITIALISE, paper_form, random_parameters, shapes
 
 pytestmark = pytest.mark.usefixtures("x64")

@@ -22,8 +22,8 @@ from formal_tx import (
     ETransformerHyperparameters,
     masks,
 )
+from formal_tx.losses import d_loss, e_loss, ed_loss
 from formal_tx.tagging import reap
-from formal_tx.training import d_loss, e_loss, ed_loss
 from tests.golden.editions import Fill, paper_form
 
 pytestmark = pytest.mark.usefixtures("x64")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import formal_tx
-from formal_tx.training import d_loss, e_loss, ed_loss
+from formal_tx.losses import d_loss, e_loss, ed_loss
 from tests.golden.editions import assert_agree, named, random_parameters
 from tests.oracles import cases
 from tests.oracles.cases import tokens

@@ -12,7 +12,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 import formal_tx
-from formal_tx.training import d_loss
+from formal_tx.losses import d_loss
 
 from .strategies import ED, PUBLIC, D, E, close, normal, random_heads, random_model, same_tree, tokens
 

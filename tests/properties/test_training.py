@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 
 import formal_tx
-from formal_tx.training import d_loss, e_loss, ed_loss, mask_tokens
+from formal_tx.losses import d_loss, e_loss, ed_loss, mask_tokens
 
 from .strategies import (
     ED,
