@@ -33,7 +33,9 @@ def check(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random cases.")] = 0,
     cases: Annotated[int, typer.Option(min=1, help="How many random cases of each kind.")] = 3,
-    dtype: Annotated[DType, typer.Option(help="What the library computes in.")] = DType.float64,
+    dtype: Annotated[
+        DType, typer.Option(help="Precision of the library, or of --against.")
+    ] = DType.float64,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     against: Annotated[
         str | None, typer.Option(metavar="FILE:FUNCTION", help="Check this function instead of the library's.")
@@ -55,6 +57,8 @@ def check(
     chosen = [algorithm(n) for n in numbers] if numbers else list(ALGORITHMS)
     if against is not None and len(chosen) != 1:
         give_up("--against takes one algorithm: formal-tx check N --against FILE:FUNCTION")
+    if against is None and (framework is not Framework.numpy or layout is not Layout.rows):
+        give_up("--framework and --layout say how to call the function of --against, and there is none")
 
     comparisons: list[Comparison] = []
     with messages.status("") as status:
@@ -69,6 +73,7 @@ def check(
                     against,
                     seed=seed,
                     cases=cases,
+                    dtype=dtype.value,
                     framework=framework.value,
                     layout=layout.value,
                     time_limit=time_limit,

@@ -36,6 +36,7 @@ def check_candidate(
     *,
     seed: int = 0,
     cases: int = 3,
+    dtype: str = "float64",
     framework: str = "numpy",
     layout: str = "rows",
     time_limit: float = 60,
@@ -46,7 +47,7 @@ def check_candidate(
     defines. What it prints goes to standard error.
 
     Args:
-      framework: numpy, jax or torch, which is what the arrays are.
+      dtype: of the arrays, float64 or float32. framework: numpy, jax or torch, which is what they are.
       layout: rows, or columns for the paper's own layout, with heads and layers in lists.
       time_limit: seconds for all cases together.
     Raises:
@@ -59,13 +60,13 @@ def check_candidate(
     with jax.enable_x64(True):
         calls = [_call(algorithm, case, layout) for case in ordinary + small]
         expected = [_rows(run_paper(algorithm, case, "float64")[0]) for case in ordinary + small]
-    answers = _run(file, function, framework, calls, time_limit)
+    answers = _run(file, function, (framework, dtype), calls, time_limit)
 
     for case, answer in zip(ordinary, answers, strict=False):
         if isinstance(answer, str):
             raise CannotRun(f"{candidate}: in the case “{case.title}” it {answer}")
     differences = [
-        _difference(algorithm, case, answer, wanted, layout)
+        _difference(algorithm, case, answer, wanted, layout, dtype)
         for case, answer, wanted in zip(ordinary + small, answers, expected, strict=True)
         if not isinstance(answer, str)
     ]
@@ -129,11 +130,11 @@ def _rows(result: Any) -> Any:
     return leaves(result) if is_theta(result) else to_rows(result)
 
 
-def _run(file: Path, function: str, framework: str, calls: list[tuple], time_limit: float) -> list[Any]:
+def _run(file: Path, function: str, kind: tuple[str, str], calls: list[tuple], time_limit: float) -> list[Any]:
     """The candidate's answers in another process; a string in the place of one says how it failed."""
     with tempfile.TemporaryDirectory(prefix="formal-tx-") as place:
         request, response, printed = Path(place, "request"), Path(place, "response"), Path(place, "printed")
-        request.write_bytes(pickle.dumps((str(file), function, framework, calls)))
+        request.write_bytes(pickle.dumps((str(file), function, kind, calls)))
         command = [sys.executable, "-m", "formal_tx.crosscheck.worker", str(request), str(response)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "JAX_PLATFORMS": "cpu"}
         with printed.open("wb") as log:
@@ -153,16 +154,14 @@ def _run(file: Path, function: str, framework: str, calls: list[tuple], time_lim
     return answers
 
 
-def _difference(algorithm: Algorithm, case: Case, answer: Any, expected: Any, layout: str) -> Difference:
+def _difference(algorithm: Algorithm, case: Case, answer: Any, expected: Any, layout: str, dtype: str) -> Difference:
     last = algorithm.listing.assigned[-1]
-    dtype, terms = "float64", 1
 
     def difference(name: str, found: np.ndarray, wanted: np.ndarray) -> Difference:
         kind = "float32" if found.dtype == np.float32 else dtype
-        allowed = tolerance(kind, terms, by_differences=algorithm.number in (11, 12, 13), foreign=True)
+        allowed = tolerance(kind, case.longest, by_differences=algorithm.number in (11, 12, 13), foreign=True)
         return Difference(last.number, name, 0, 1, error(found, wanted), allowed, case.title, found, wanted)
 
-    terms = case.longest
     if isinstance(expected, dict):
         each = [difference(f"{last.variable}.{k}", answer.get(k, np.zeros(0)), v) for k, v in expected.items()]
         return max(each, key=lambda d: d.error)

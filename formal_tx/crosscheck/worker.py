@@ -40,18 +40,22 @@ def load(file: Path, name: str) -> Callable:
     return getattr(module, name)
 
 
-def converter(framework: str) -> Callable[[np.ndarray], Any]:
-    """From NumPy to the framework's arrays, in double precision."""
+def converter(framework: str, dtype: str) -> Callable[[np.ndarray], Any]:
+    """From NumPy to the framework's arrays, real numbers in the given precision."""
+
+    def copy(array: np.ndarray) -> np.ndarray:  # what the candidate does to its arguments stays with it
+        return np.array(array, dtype=dtype if array.dtype.kind == "f" else None)
+
     if framework == "jax":
         import jax
 
         jax.config.update("jax_enable_x64", True)
-        return jax.numpy.asarray
+        return lambda array: jax.numpy.asarray(copy(array))
     if framework == "torch":
         import torch  # type: ignore[import-not-found,unused-ignore]
 
-        return lambda array: torch.from_numpy(np.array(array))
-    return np.array  # a copy: what it does to its arguments stays with it
+        return lambda array: torch.from_numpy(copy(array))
+    return copy
 
 
 def convert(value: Any, to: Callable[[np.ndarray], Any]) -> Any:
@@ -92,11 +96,11 @@ def _why(stage: str, file: Path) -> str:
 def main(request: str, response: str) -> None:
     """Answer a request; whatever goes wrong in the candidate becomes a sentence in the response."""
     pseudocode.module()  # the arguments may be made of its Parameters
-    name, function, framework, calls = pickle.loads(Path(request).read_bytes())
+    name, function, kind, calls = pickle.loads(Path(request).read_bytes())
     file = Path(name)
     answers: Any = []
     try:
-        to = converter(framework)
+        to = converter(*kind)
         candidate = load(file, function)
     except (Exception, SystemExit):
         answers = f"{file.name}:{function} cannot be imported: {_why('raises', file)}"

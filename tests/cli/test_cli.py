@@ -138,6 +138,7 @@ def test_against_a_wrong_function_shows_the_smallest_case(tmp_path):
         (["check", "4", "--against", "nowhere.py:f"], "there is no file nowhere.py"),
         (["check", "4", "--against", "nowhere"], "expected path/to/file.py:function"),
         (["check", "4", "5", "--against", "a.py:f"], "--against takes one algorithm"),
+        (["check", "4", "--layout", "columns"], "--framework and --layout say how to call the function of --against"),
         (["check", "4", "--dtype", "float8"], "float8"),
         (["check", "4", "--cases", "0"], "--cases"),
         (["frobnicate"], "frobnicate"),

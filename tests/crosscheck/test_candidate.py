@@ -35,6 +35,13 @@ def test_a_right_attention_agrees(write):
     assert check_candidate(find(4), write(ATTENTION) + ":attention", cases=1).agrees
 
 
+def test_a_right_attention_agrees_in_single_precision(write):
+    source = ATTENTION.replace("        Q =", "        assert X.dtype == params.W_q.dtype == np.float32\n        Q =")
+    comparison = check_candidate(find(4), write(source) + ":attention", cases=1, dtype="float32")
+    assert comparison.agrees
+    assert 1e-9 < comparison.worst.error < 1e-5
+
+
 def test_a_forgotten_scale_is_shown_in_the_smallest_case(write):
     comparison = check_candidate(
         find(4), write(ATTENTION.replace(" / np.sqrt(Q.shape[1])", "")) + ":attention", cases=1
