@@ -33,9 +33,7 @@ def check(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random cases.")] = 0,
     cases: Annotated[int, typer.Option(min=1, help="How many random cases of each kind.")] = 3,
-    dtype: Annotated[
-        DType, typer.Option(help="Precision of the library, or of --against.")
-    ] = DType.float64,
+    dtype: Annotated[DType, typer.Option(help="Precision of the library, or of --against.")] = DType.float64,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     against: Annotated[
         str | None, typer.Option(metavar="FILE:FUNCTION", help="Check this function instead of the library's.")
