@@ -1,5 +1,6 @@
 """What is not bad input: NumPy's arrays, Python's lists, double precision, small integers."""
 
+import chex
 import jax
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def doubled(array):
 def test_every_function_takes(name, change):
     """The same numbers in another container give the same numbers, of the type that JAX is set to."""
     expected, result = call(name), converted(name, change)
-    jax.tree.map(np.testing.assert_array_equal, result, expected)
+    chex.assert_trees_all_equal(result, expected)
     jax.tree.map(lambda a, b: a.dtype == b.dtype or pytest.fail(f"{a.dtype}"), result, expected)
 
 

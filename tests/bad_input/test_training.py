@@ -1,5 +1,6 @@
 """Algorithms 11 to 13 and their losses: counts, options, probabilities, keys; `test_architectures.py` has the rest."""
 
+import chex
 import jax
 import numpy as np
 import optax
@@ -59,7 +60,7 @@ class TestOptions:
     def test_no_epochs(self, name):
         """θ comes back as it was: the loop of the paper runs no times."""
         before, after = good(name)["params"], call(name, epochs=0)
-        jax.tree.map(np.testing.assert_array_equal, before, after)
+        chex.assert_trees_all_equal(before, after)
 
     def test_traced_id_out_of_range(self, name):
         """Not one update that looks usable: θ is nan."""
@@ -170,5 +171,5 @@ def test_traced_nan(name):
 
 def test_a_raw_key_is_a_key():
     """`jax.random.PRNGKey` makes the same numbers as `jax.random.key`."""
-    jax.tree.map(np.testing.assert_array_equal, call("e_training", key=jax.random.PRNGKey(0)), call("e_training"))
+    chex.assert_trees_all_equal(call("e_training", key=jax.random.PRNGKey(0)), call("e_training"))
     assert mask_tokens(KEY, np.array([1, 2]), good("e_loss")["hyperparameters"], 0.5).shape == (2,)

@@ -10,6 +10,7 @@ from functools import cache, partial
 from types import SimpleNamespace
 from typing import NamedTuple
 
+import chex
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -124,9 +125,7 @@ def pick(tree, i):
 
 def same_tree(a, b, rtol=TOLERANCE, atol=TOLERANCE):
     """Two pytrees of the same structure whose arrays are close."""
-    assert jax.tree.structure(a) == jax.tree.structure(b)
-    for (path, x), y in zip(jax.tree_util.tree_leaves_with_path(a), jax.tree.leaves(b), strict=True):
-        np.testing.assert_allclose(x, y, rtol=rtol, atol=atol, err_msg=jax.tree_util.keystr(path))
+    chex.assert_trees_all_close(a, b, rtol=rtol, atol=atol)
 
 
 # The two editions, both with a row for each token.
