@@ -23,7 +23,6 @@ class Algorithm:
       functions: the jitted functions whose tagged lines are this algorithm's.
       sources: the library's functions in which these lines are written, in the order in which they run.
       sums: for a line, the axes over which it sums; the longest axis of all where a line is not named.
-      exact: whether the result is compared for equality (tokens) instead of within a tolerance.
       stops: whether its loop may end before the library's, whose number of steps is static.
     """
 
@@ -35,7 +34,6 @@ class Algorithm:
     functions: tuple[str, ...]
     sources: tuple[str, ...]
     sums: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
-    exact: bool = False
     stops: bool = False
 
     @property
@@ -194,7 +192,6 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         module="formal_tx.inference",
         functions=("_d_inference",),
         sources=("_d_inference", "d_inference"),
-        exact=True,
         stops=True,
     ),
     Algorithm(
@@ -205,7 +202,6 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         module="formal_tx.inference",
         functions=("_ed_inference",),
         sources=("_ed_inference",),
-        exact=True,
         stops=True,
     ),
 )

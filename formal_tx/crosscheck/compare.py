@@ -1,6 +1,7 @@
 """Holds the two editions of an algorithm against each other, line by line."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -146,10 +147,11 @@ def _iteration(found: np.ndarray, n: int, times: int, expected: np.ndarray, stop
     """What the line gave the n-th time, of a value that `scan` and heads have stacked on leading axes."""
     if found.dtype == bool and expected.dtype != bool:  # a set of positions, which the library keeps as a mask
         return np.flatnonzero(found.reshape(-1, found.shape[-1])[n])
-    stacked = found.reshape(-1, *expected.shape) if expected.size and found.size % expected.size == 0 else found[None]
-    if len(stacked) == times or (stops and len(stacked) > times) or (times > len(stacked) == 1):
-        return stacked[min(n, len(stacked) - 1)]
-    return found
+    axes = found.ndim - expected.ndim
+    if axes < 0 or found.shape[axes:] != expected.shape:
+        return found  # of another shape, which is an error
+    stacked = found.reshape(math.prod(found.shape[:axes]), *expected.shape)
+    return stacked[n] if len(stacked) == times or (stops and len(stacked) > times) else found
 
 
 def _difference(
@@ -168,7 +170,7 @@ def _results(result: Any, expected: Any, algorithm: Algorithm) -> Iterable[tuple
     """What the two editions return, as pairs."""
     if dataclasses.is_dataclass(result):
         ours, theirs = leaves(result), leaves(expected)
-        return [(f"the result's {path}", ours[path], theirs[path]) for path in theirs if path in ours]
+        return [(f"the result's {path}", ours.get(path, np.zeros(0)), theirs[path]) for path in theirs]
     found, value = np.asarray(result), to_rows(expected)
     if algorithm.stops:
         found = found[: len(value)]

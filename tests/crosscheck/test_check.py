@@ -5,6 +5,7 @@ import pytest
 
 from formal_tx.crosscheck import ALGORITHMS, check, find
 from formal_tx.crosscheck import cases as drawn
+from formal_tx.crosscheck.compare import _iteration
 from formal_tx.crosscheck.tolerances import error, tolerance
 
 NUMBERS = [a.number for a in ALGORITHMS]
@@ -105,6 +106,19 @@ def test_the_hard_cases_are_among_them():
 )
 def test_the_error_is_relative_to_the_largest_value_and_infinite_where_nan_meets_a_number(found, expected, value):
     assert error(np.array(found), np.array(expected)) == value
+
+
+@pytest.mark.parametrize("shape", [(3, 5), (5, 3, 1), (15,), (2, 3, 5)])
+def test_a_line_of_another_shape_is_an_error_even_of_the_same_size(shape):
+    expected = np.zeros((5, 3))
+    assert error(_iteration(np.zeros(shape), 0, 1, expected, stops=False), expected) == np.inf
+
+
+def test_a_stacked_line_gives_its_iterations_and_no_more_than_there_are():
+    stacked = np.arange(30.0).reshape(2, 5, 3)
+    np.testing.assert_array_equal(_iteration(stacked, 1, 2, np.zeros((5, 3)), stops=False), stacked[1])
+    assert _iteration(stacked, 0, 1, np.zeros((5, 3)), stops=False).shape == (2, 5, 3)  # one too many: an error
+    assert _iteration(stacked, 0, 1, np.zeros((5, 3)), stops=True).shape == (5, 3)  # but for a loop that ended early
 
 
 def test_the_tolerances_are_the_ones_the_project_promises():
