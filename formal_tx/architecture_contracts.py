@@ -81,14 +81,21 @@ def token_sequences(function, name, x, hyperparameters, lengths):
     return require_sequence(function, name, x, hyperparameters.N_V, hyperparameters.l_max, lengths)
 
 
-def _require_hyperparameters(function: str, hyperparameters: Any, kind: str) -> None:
+def require_special_tokens(function: str, hyperparameters: Any, which: str) -> None:
+    """Raise `ValueError` unless the vocabulary has room for the three special tokens."""
+    if hyperparameters.N_V < 3:
+        raise ValueError(f"{function}: N_V is {hyperparameters.N_V}, a vocabulary with {which} has at least 3")
+
+
+def require_hyperparameters(function: str, hyperparameters: Any, kind: str) -> None:
+    """Raise `TypeError` unless the hyperparameters are of this architecture."""
     if type(hyperparameters).__name__ != kind:
         raise TypeError(f"{function}: hyperparameters is a {type(hyperparameters).__name__}, expected {kind}")
 
 
 def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function="ed_transformer"):
     """The arguments of Algorithm 8 in canonical form."""
-    _require_hyperparameters(function, hyperparameters, "EDTransformerHyperparameters")
+    require_hyperparameters(function, hyperparameters, "EDTransformerHyperparameters")
     params = require_parameters(function, params, EDTransformerParameters, hyperparameters)
     z, z_lengths = token_sequences(function, "z", z, hyperparameters, z_lengths)
     x, x_lengths = token_sequences(function, "x", x, hyperparameters, x_lengths)
@@ -102,7 +109,7 @@ def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function="e
 
 def e_requires(x, params, hyperparameters, lengths, function="e_transformer"):
     """The arguments of Algorithm 9 in canonical form."""
-    _require_hyperparameters(function, hyperparameters, "ETransformerHyperparameters")
+    require_hyperparameters(function, hyperparameters, "ETransformerHyperparameters")
     params = require_parameters(function, params, ETransformerParameters, hyperparameters)
     x, lengths = token_sequences(function, "x", x, hyperparameters, lengths)
     return {"x": x, "params": params, "lengths": lengths}
@@ -110,7 +117,7 @@ def e_requires(x, params, hyperparameters, lengths, function="e_transformer"):
 
 def d_requires(x, params, hyperparameters, lengths, function="d_transformer"):
     """The arguments of Algorithm 10 in canonical form."""
-    _require_hyperparameters(function, hyperparameters, "DTransformerHyperparameters")
+    require_hyperparameters(function, hyperparameters, "DTransformerHyperparameters")
     params = require_parameters(function, params, DTransformerParameters, hyperparameters)
     x, lengths = token_sequences(function, "x", x, hyperparameters, lengths)
     return {"x": x, "params": params, "lengths": lengths}

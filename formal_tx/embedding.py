@@ -85,6 +85,13 @@ def sinusoidal_positions(l_max: int, d_e: int) -> Float[Array, "l_max d_e"]:
     return jnp.stack([jnp.sin(angle), jnp.cos(angle)], axis=-1).reshape(l_max, d_e)
 
 
+def within(x: jax.Array, lengths: jax.Array | None) -> jax.Array:
+    """Which tokens of `x` (..., ℓ) are real: all of them, or the first `lengths` (...)."""
+    if lengths is None:
+        return jnp.ones(x.shape, bool)
+    return aligned(jnp.arange(x.shape[-1]), x) < lengths[..., None]
+
+
 def embed(
     x: Int[Array, "*batch l"],
     W_e: Float[Array, "N_V d_e"],
@@ -101,7 +108,7 @@ def embed(
     """
     length = x.shape[-1]
     if lengths is not None:
-        x = jnp.where(aligned(jnp.arange(length), x) < lengths[..., None], x, 0)
+        x = jnp.where(within(x, lengths), x, 0)
     X = rows(W_e, x)
     X = X + aligned(W_p[:length], X)
     if lengths is not None:

@@ -13,10 +13,17 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from .architecture_contracts import d_requires, require_parameters, token_sequences
+from .architecture_contracts import (
+    d_requires,
+    require_hyperparameters,
+    require_parameters,
+    require_special_tokens,
+    token_sequences,
+)
 from .architectures import d_layers, decode, encode
 from .cache import cached_attend, context_attend, context_cache, empty_cache
 from .contracts import is_concrete, refuse_nan
+from .embedding import within
 from .hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
 from .parameters import DTransformerParameters, EDTransformerParameters
 from .tagging import line
@@ -111,7 +118,7 @@ def d_inference(
 @partial(jax.jit, static_argnames=("hyperparameters",))
 def d_prefill(x, length, params, hyperparameters):
     """The cache of a prompt: `x` (ℓ,) of which `length` tokens are real."""
-    prompt = jnp.where(jnp.arange(x.shape[-1]) < length, x, 0)
+    prompt = jnp.where(within(x, length), x, 0)
     nothing = empty_cache(hyperparameters.L, hyperparameters, params.W_e.dtype)
     return d_layers(prompt, params, hyperparameters, cached_attend(0), states=nothing)[1]
 
@@ -176,14 +183,10 @@ def ed_inference(
       ValueError: as `ed_transformer`; if τ is not greater than 0, or `l_max` is more than the model's.
     """
     name = "ed_inference"
-    if not isinstance(hyperparameters, EDTransformerHyperparameters):
-        raise TypeError(
-            f"{name}: hyperparameters is a {type(hyperparameters).__name__}, expected EDTransformerHyperparameters"
-        )
+    require_hyperparameters(name, hyperparameters, "EDTransformerHyperparameters")
     params = require_parameters(name, params, EDTransformerParameters, hyperparameters)
     z, z_lengths = token_sequences(name, "z", z, hyperparameters, z_lengths)
-    if hyperparameters.N_V < 3:
-        raise ValueError(f"{name}: N_V is {hyperparameters.N_V}, a vocabulary with bos and eos tokens has at least 3")
+    require_special_tokens(name, hyperparameters, "bos and eos tokens")
     l_max = hyperparameters.l_max if l_max is None else l_max
     l_max = require_count(name, "l_max", l_max, at_least=1)
     if l_max > hyperparameters.l_max:

@@ -7,15 +7,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from .architecture_contracts import d_requires, e_requires, ed_requires, token_sequences
+from .architecture_contracts import d_requires, e_requires, ed_requires, require_special_tokens, token_sequences
 from .architectures import d_transformer_logits, e_transformer_logits, ed_transformer_logits
 from .contracts import algorithm
+from .embedding import within
 from .hyperparameters import (
     DTransformerHyperparameters,
     EDTransformerHyperparameters,
     ETransformerHyperparameters,
 )
-from .linear import aligned
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .tagging import line
 from .validation import require_flags
@@ -44,13 +44,6 @@ def _next_tokens(x: jax.Array, lengths: jax.Array | None) -> tuple[jax.Array, ja
     targets = x[..., 1:]
     counted = within(targets, None if lengths is None else lengths - 1)
     return jnp.where(counted, targets, 0), counted
-
-
-def within(x: jax.Array, lengths: jax.Array | None) -> jax.Array:
-    """Which tokens of `x` (..., ℓ) are real: all of them, or the first `lengths` (...)."""
-    if lengths is None:
-        return jnp.ones(x.shape, bool)
-    return aligned(jnp.arange(x.shape[-1]), x) < lengths[..., None]
 
 
 def _d_loss_requires(params, x, hyperparameters, lengths, mean):
@@ -94,16 +87,11 @@ def ed_loss(
     return line(5, "loss", scored(log_P, *_next_tokens(x, x_lengths), mean))
 
 
-def require_mask_token(function, hyperparameters):
-    if hyperparameters.N_V < 3:
-        raise ValueError(f"{function}: N_V is {hyperparameters.N_V}, a vocabulary with a mask_token has at least 3")
-
-
 def _e_loss_requires(params, x_tilde, x, hyperparameters, lengths, mean):
     name = "e_loss"
     require_flags(name, mean=mean)
     canonical = e_requires(x, params, hyperparameters, lengths, function=name)
-    require_mask_token(name, hyperparameters)
+    require_special_tokens(name, hyperparameters, "a mask_token")
     x_tilde, _ = token_sequences(name, "x_tilde", x_tilde, hyperparameters, lengths)
     if x_tilde.shape != canonical["x"].shape:
         raise ValueError(

@@ -13,15 +13,16 @@ from flax import struct
 from jax import lax
 from jaxtyping import Array, Int, PRNGKeyArray
 
-from .architecture_contracts import d_requires, e_requires, ed_requires
+from .architecture_contracts import d_requires, e_requires, ed_requires, require_special_tokens
 from .architectures import length_of
 from .contracts import algorithm, is_concrete, refuse_nan
+from .embedding import within
 from .hyperparameters import (
     DTransformerHyperparameters,
     EDTransformerHyperparameters,
     ETransformerHyperparameters,
 )
-from .losses import d_loss, e_loss, ed_loss, mask_tokens, require_mask_token, within
+from .losses import d_loss, e_loss, ed_loss, mask_tokens
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .tagging import line
 from .validation import (
@@ -168,7 +169,7 @@ def ed_training(
 def _e_training_requires(x, params, hyperparameters, mask_probability, key, lengths, **options):
     name = "e_training"
     canonical = e_requires(x, params, hyperparameters, lengths, function=name)
-    require_mask_token(name, hyperparameters)
+    require_special_tokens(name, hyperparameters, "a mask_token")
     require_number(name, "mask_probability", mask_probability)
     if is_concrete(mask_probability) and not 0 < float(mask_probability) < 1:
         raise ValueError(f"{name}: mask_probability is {mask_probability}, expected a number inside (0, 1)")

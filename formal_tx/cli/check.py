@@ -7,7 +7,7 @@ import typer
 
 from ..crosscheck import ALGORITHMS, Comparison, report
 from ..crosscheck import check as check_both
-from ..crosscheck.candidate import CannotRun, check_candidate, smallest_failing_case
+from ..crosscheck.candidate import CannotRun, check_candidate
 from .console import algorithm, give_up, messages, output
 
 
@@ -83,8 +83,6 @@ def check(
     agree = all(c.agrees for c in comparisons)
     if json:
         print(report.as_json(comparisons))
-    elif against is None:
-        report.show(output, comparisons)
     else:
-        report.show(output, comparisons, smallest_failing_case(comparisons[0], seed, cases))
+        report.show(output, comparisons)
     raise typer.Exit(0 if agree else 1)

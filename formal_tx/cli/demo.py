@@ -64,8 +64,6 @@ def check_every_algorithm(quick: bool) -> bool:
 
 def train_a_decoder(updates: int) -> None:
     """Part 2: Algorithm 13 trains Algorithm 10 on characters, Algorithm 14 writes."""
-    import optax
-
     _title("2. A decoder learns to write English")
     text = corpus.english("train")
     tokenizer = CharacterTokenizer.from_text(text)
@@ -81,8 +79,7 @@ def train_a_decoder(updates: int) -> None:
     examples = batches.consecutive(held_out, hp.l_max)[:512]
     before = _bits(d_loss(params, examples, hp, mean=True))
 
-    schedule = optax.warmup_cosine_decay_schedule(0, 3e-3, updates // 10, updates, 1e-4)
-    optimizer = optax.chain(optax.clip_by_global_norm(1), optax.adamw(schedule, b2=0.98, weight_decay=0.01))
+    optimizer = _optimizer(3e-3, updates)
     rng, batch_size = np.random.default_rng(0), 8
 
     def train(params: Any, state: Any, _: int) -> tuple[Any, Any]:
@@ -122,8 +119,6 @@ def train_a_decoder(updates: int) -> None:
 
 def train_an_encoder(updates: int) -> None:
     """Part 3: Algorithm 12 trains Algorithm 9 on words, which then fills in a blank."""
-    import optax
-
     _title("3. An encoder learns to fill in blanks")
     tokenizer = word_tokenizer(corpus.english("train"), N_V=1024)
     hp = ETransformerHyperparameters(l_max=12, L=2, H=4, d_e=128, d_mlp=512, N_V=1024, tied_embeddings=True)
@@ -135,8 +130,7 @@ def train_an_encoder(updates: int) -> None:
     )
     ids = np.array(tokenizer.encode(corpus.english("train")).ids)
 
-    schedule = optax.warmup_cosine_decay_schedule(0, 1.5e-3, updates // 10, updates, 1e-4)
-    optimizer = optax.chain(optax.clip_by_global_norm(1), optax.adamw(schedule, b2=0.98, weight_decay=0.01))
+    optimizer = _optimizer(1.5e-3, updates)
     rng, batch_size = np.random.default_rng(0), 64
 
     def train(params: Any, state: Any, step: int) -> tuple[Any, Any]:
@@ -187,6 +181,14 @@ def what_next(seconds: float) -> None:
     ):
         output.print(f"    [bold]{command}[/bold]\n        {why}", highlight=False)
     output.print(f"\nThis took {seconds:.0f} seconds.", highlight=False)
+
+
+def _optimizer(peak: float, updates: int) -> Any:
+    """AdamW with clipping, its learning rate warmed up to `peak` and let down again along a cosine."""
+    import optax  # only the training needs it
+
+    schedule = optax.warmup_cosine_decay_schedule(0, peak, updates // 10, updates, 1e-4)
+    return optax.chain(optax.clip_by_global_norm(1), optax.adamw(schedule, b2=0.98, weight_decay=0.01))
 
 
 def _train(params: Any, train: Any, updates: int, tokens_per_update: int) -> Any:

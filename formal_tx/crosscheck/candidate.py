@@ -20,8 +20,6 @@ from .editions import hyperparameters, masking, run_paper, sampler
 from .layout import is_theta, leaves, to_paper, to_rows
 from .tolerances import error, tolerance
 
-FRAMEWORKS = ("numpy", "jax", "torch")
-LAYOUTS = ("rows", "columns")
 _SHOWN = 4000  # characters of what the candidate printed
 _BY_COLUMNS = ("X", "Z", "mask", "W_e", "W_p")
 
@@ -74,6 +72,7 @@ def check_candidate(
     bad = [d for d in judged if not d.agrees]
     worst = max(judged, key=lambda d: d.error)
     smallest = [d for d in shown if not d.agrees and d.error >= worst.error / 10] if bad else []
+    shown_first = next(iter(smallest or bad), None)
     lines = algorithm.listing.assigned
     return Comparison(
         algorithm,
@@ -82,17 +81,10 @@ def check_candidate(
         cases=len(ordinary),
         seconds=time.perf_counter() - start,
         worst=worst,
-        first_bad=next(iter(smallest or bad), None),
-        worst_by_line={worst.number: worst},
+        first_bad=shown_first,
+        failing=next((c for c in small + ordinary if shown_first and c.title == shown_first.case), None),
         by_line=False,
     )
-
-
-def smallest_failing_case(comparison: Comparison, seed: int, cases: int) -> Case | None:
-    """The case that `comparison.first_bad` speaks of."""
-    number, bad = comparison.algorithm.number, comparison.first_bad
-    everything = drawn.small(number, seed) + drawn.draw(number, seed, cases)
-    return next((case for case in everything if bad is not None and case.title == bad.case), None)
 
 
 def _split(candidate: str) -> tuple[Path, str]:

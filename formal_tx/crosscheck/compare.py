@@ -54,7 +54,7 @@ class Comparison:
     Attributes:
       lines: how many numbered lines of the paper assign a value; lines_compared: how many of them were compared.
       worst: the largest error of all; first_bad: the first line that disagrees, or None.
-      worst_by_line: the largest error of each line.
+      failing: the case in which `first_bad` shows, where it is to be shown.
       by_line: whether the lines were seen, or the result alone, as of a function that is not ours.
     """
 
@@ -65,7 +65,7 @@ class Comparison:
     seconds: float
     worst: Difference | None
     first_bad: Difference | None
-    worst_by_line: dict[int, Difference] = field(default_factory=dict)
+    failing: Case | None = None
     by_line: bool = True
 
     @property
@@ -100,7 +100,6 @@ def check(algorithm: Algorithm, *, seed: int = 0, cases: int = 3, dtype: str = "
         seconds=time.perf_counter() - start,
         worst=max(by_line.values(), key=lambda d: d.error, default=None),
         first_bad=next((d for d in differences if not d.agrees), None),
-        worst_by_line=dict(sorted(by_line.items())),
     )
 
 

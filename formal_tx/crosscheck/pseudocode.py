@@ -71,9 +71,6 @@ class Listing:
 
     path: Path
     source: tuple[str, ...]
-    function: str
-    first: int
-    last: int
     statements: tuple[Statement, ...]
 
     @property
@@ -97,8 +94,7 @@ def listing(name: str, function: str) -> Listing:
     definition = next(node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function)
     lines = tuple(source.splitlines())
     statements = tuple(_statements(definition.body, lines, None))
-    assert definition.end_lineno is not None
-    return Listing(path, lines, function, definition.lineno, definition.end_lineno, statements)
+    return Listing(path, lines, statements)
 
 
 def _statements(body: list[ast.stmt], lines: tuple[str, ...], loop: ast.For | None):

@@ -86,9 +86,9 @@ def as_json(comparisons: Sequence[Comparison]) -> str:
     return json.dumps(found, ensure_ascii=False)
 
 
-def explain(comparison: Comparison, case: Case | None = None) -> RenderableType:
-    """The first bad line in both editions, or the inputs if a case is given, and what each made of it."""
-    bad, algorithm = comparison.first_bad, comparison.algorithm
+def explain(comparison: Comparison) -> RenderableType:
+    """The first bad line in both editions, or the inputs of the failing case, and what each made of it."""
+    bad, algorithm, case = comparison.first_bad, comparison.algorithm, comparison.failing
     assert bad is not None
     which = f" ({bad.variable})" if "." in bad.variable else ""
     parts: list[RenderableType] = [Text(f"In the case “{bad.case}” it{which} differs by {_size(bad)}.\n")]
@@ -134,11 +134,11 @@ def _array(value: np.ndarray) -> str:
         return str(np.asarray(value))
 
 
-def show(console: Console, comparisons: Sequence[Comparison], case: Case | None = None) -> None:
+def show(console: Console, comparisons: Sequence[Comparison]) -> None:
     """Print the table, and explain every disagreement."""
     console.print(table(comparisons))
     cases, seconds = sum(c.cases for c in comparisons), sum(c.seconds for c in comparisons)
     console.print(f"{cases} cases in {seconds:.0f} seconds", style="dim", highlight=False)
     for comparison in comparisons:
         if not comparison.agrees:
-            console.print(explain(comparison, case))
+            console.print(explain(comparison))

@@ -5,7 +5,7 @@ import textwrap
 import pytest
 
 from formal_tx.crosscheck import find
-from formal_tx.crosscheck.candidate import CannotRun, check_candidate, smallest_failing_case
+from formal_tx.crosscheck.candidate import CannotRun, check_candidate
 from formal_tx.crosscheck.pseudocode import folder
 
 ATTENTION = """
@@ -47,7 +47,7 @@ def test_a_forgotten_scale_is_shown_in_the_smallest_case(write):
         find(4), write(ATTENTION.replace(" / np.sqrt(Q.shape[1])", "")) + ":attention", cases=1
     )
     assert not comparison.agrees
-    case = smallest_failing_case(comparison, seed=0, cases=1)
+    case = comparison.failing
     assert case.sizes["l_z"] == 2  # with one key there is nothing to scale
     # one feature has √1 = 1 for its scale: the smallest case that shows the mistake has two
     assert case.sizes["d_attn"] == 2

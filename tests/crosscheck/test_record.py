@@ -97,9 +97,6 @@ def test_a_value_changed_later_in_place_is_recorded_as_it_was():
     listing = pseudocode.Listing(
         path=__import__("pathlib").Path("f.py"),
         source=tuple(source.splitlines()),
-        function="f",
-        first=1,
-        last=5,
         statements=tuple(pseudocode._statements(ast.parse(source).body[0].body, tuple(source.splitlines()), None)),
     )
     namespace: dict = {}
