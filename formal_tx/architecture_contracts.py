@@ -6,9 +6,12 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
+from .contracts import is_concrete
 from .initialization import init_d_transformer, init_e_transformer, init_ed_transformer
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
+from .practice import require_practice
 from .validation import as_arrays, require_fields, require_kind, require_sequence, same_shapes
 
 _INITIALISE: dict[type, Callable[..., Any]] = {
@@ -81,6 +84,27 @@ def token_sequences(function, name, x, hyperparameters, lengths):
     return require_sequence(function, name, x, hyperparameters.N_V, hyperparameters.l_max, lengths)
 
 
+def _practised(function: str, practice: Any) -> dict[str, Any]:
+    return {} if practice is None else {"practice": require_practice(function, practice)}
+
+
+def _segmented(function: str, segments: Any, shape: tuple[int, ...]) -> dict[str, Any]:
+    """The numbers of the texts in each sequence; they go up, for a text has its positions in one piece."""
+    if segments is None:
+        return {}
+    (segments,) = as_arrays(function, segments=segments)
+    if not jnp.issubdtype(segments.dtype, jnp.integer):
+        raise TypeError(f"{function}: segments have dtype {segments.dtype}, expected integers")
+    if segments.shape != shape:
+        raise ValueError(f"{function}: segments have shape {segments.shape}, expected {shape}: one for each token")
+    if is_concrete(segments):
+        back = np.argwhere(np.diff(np.asarray(segments), axis=-1) < 0)
+        if back.size:
+            index = [*map(int, back[0][:-1]), int(back[0][-1]) + 1]
+            raise ValueError(f"{function}: segments go down at index {index}, expected numbers that only go up")
+    return {"segments": jnp.asarray(segments)}
+
+
 def require_special_tokens(function: str, hyperparameters: Any, which: str) -> None:
     """Raise `ValueError` unless the vocabulary has room for the three special tokens."""
     if hyperparameters.N_V < 3:
@@ -93,7 +117,7 @@ def require_hyperparameters(function: str, hyperparameters: Any, kind: str) -> N
         raise TypeError(f"{function}: hyperparameters is a {type(hyperparameters).__name__}, expected {kind}")
 
 
-def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function="ed_transformer"):
+def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, practice=None, function="ed_transformer"):
     """The arguments of Algorithm 8 in canonical form."""
     require_hyperparameters(function, hyperparameters, "EDTransformerHyperparameters")
     params = require_parameters(function, params, EDTransformerParameters, hyperparameters)
@@ -104,20 +128,23 @@ def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function="e
             f"{function}: z has leading axes {z.shape[:-1]} and x has {x.shape[:-1]}, expected the same: a context for "
             "each sequence, or one, without leading axes, for all"
         )
-    return {"z": z, "x": x, "params": params, "z_lengths": z_lengths, "x_lengths": x_lengths}
+    canonical = {"z": z, "x": x, "params": params, "z_lengths": z_lengths, "x_lengths": x_lengths}
+    return canonical | _practised(function, practice)
 
 
-def e_requires(x, params, hyperparameters, lengths, function="e_transformer"):
+def e_requires(x, params, hyperparameters, lengths, segments=None, practice=None, function="e_transformer"):
     """The arguments of Algorithm 9 in canonical form."""
     require_hyperparameters(function, hyperparameters, "ETransformerHyperparameters")
     params = require_parameters(function, params, ETransformerParameters, hyperparameters)
     x, lengths = token_sequences(function, "x", x, hyperparameters, lengths)
-    return {"x": x, "params": params, "lengths": lengths}
+    canonical = {"x": x, "params": params, "lengths": lengths}
+    return canonical | _segmented(function, segments, x.shape) | _practised(function, practice)
 
 
-def d_requires(x, params, hyperparameters, lengths, function="d_transformer"):
+def d_requires(x, params, hyperparameters, lengths, segments=None, practice=None, function="d_transformer"):
     """The arguments of Algorithm 10 in canonical form."""
     require_hyperparameters(function, hyperparameters, "DTransformerHyperparameters")
     params = require_parameters(function, params, DTransformerParameters, hyperparameters)
     x, lengths = token_sequences(function, "x", x, hyperparameters, lengths)
-    return {"x": x, "params": params, "lengths": lengths}
+    canonical = {"x": x, "params": params, "lengths": lengths}
+    return canonical | _segmented(function, segments, x.shape) | _practised(function, practice)

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from . import masks
 from .contracts import algorithm, is_concrete
-from .linear import affine, aligned
+from .linear import affine, aligned, softmax
 from .parameters import AttentionParameters, MHAttentionParameters
 from .tagging import line
 from .validation import (
@@ -162,7 +162,7 @@ def answer(
     """
     S = line(4, "S", Q @ K.mT)
     S = line(5, "S", jnp.where(aligned(mask, S), S, -jnp.inf))
-    A = line(6, "A", jax.nn.softmax(S / _root(Q.shape[-1], Q), axis=-1))
+    A = line(6, "A", softmax(S / _root(Q.shape[-1], Q)))
     return line(6, "V_tilde", A @ V)
 
 

@@ -95,13 +95,14 @@ def within(x: jax.Array, lengths: jax.Array | None) -> jax.Array:
 def embed(
     x: Int[Array, "*batch l"],
     W_e: Float[Array, "N_V d_e"],
-    W_p: Float[Array, "_ d_e"],
+    W_p: Float[Array, "... _ d_e"],
     lengths: Int[Array, "*batch"] | None = None,
 ) -> Float[Array, "*batch l d_e"]:
     """Eq. (1) for a sequence: row t is W_e[x[t]] + W_p[t]. Ids in the padding are not looked at.
 
     Args:
       x: (..., ℓ) token ids.
+      W_p: the positional table, of which the first ℓ rows are taken, or rows (..., ℓ, d_e) of it for other positions.
       lengths: (...) how many of them are real; a length outside [1, ℓ] gives nan.
     Returns:
       (..., ℓ, d_e).
@@ -110,7 +111,7 @@ def embed(
     if lengths is not None:
         x = jnp.where(within(x, lengths), x, 0)
     X = rows(W_e, x)
-    X = X + aligned(W_p[:length], X)
+    X = X + aligned(W_p[..., :length, :], X)
     if lengths is not None:
         legal = (lengths >= 1) & (lengths <= length)
         X = jnp.where(legal[..., None, None], X, jnp.nan)

@@ -126,7 +126,7 @@ def d_prefill(x, length, params, hyperparameters):
 @partial(jax.jit, static_argnames=("hyperparameters",))
 def d_step(token, t, cache, params, hyperparameters):
     """Logits (N_V,) for the token after `token`, which stands at position `t`, and the cache that now holds it."""
-    logits, cache = d_layers(token[None], params, hyperparameters, cached_attend(t), start=t, states=cache)
+    logits, cache = d_layers(token[None], params, hyperparameters, cached_attend(t), positions=t[None], states=cache)
     return logits[0], cache
 
 
@@ -223,7 +223,7 @@ def ed_step(token, t, past, context, z_length, params, hyperparameters):
     cross_attend = context_attend(jnp.arange(context.K.shape[-2]) < z_length)
     states = (past, context)
     logits, (past, _) = decode(
-        token[None], params, hyperparameters, cached_attend(t), cross_attend, start=t, states=states
+        token[None], params, hyperparameters, cached_attend(t), cross_attend, positions=t[None], states=states
     )
     return logits[0], past
 

@@ -1,4 +1,4 @@
-"""`affine`: the one place where a matrix meets a batch; `aligned`: a vector that meets one."""
+"""`affine`: the one place where a matrix meets a batch; and small helpers for arrays of unlike axes and digits."""
 
 import jax
 import jax.numpy as jnp
@@ -29,3 +29,13 @@ def affine(X: jax.Array, W: jax.Array, b: jax.Array | None = None) -> jax.Array:
 def aligned(v: jax.Array, X: jax.Array) -> jax.Array:
     """`v` with leading axes of size one, as many as `X` has more: broadcasting said aloud, as strict JAX wants it."""
     return v.reshape((1,) * (X.ndim - v.ndim) + v.shape)
+
+
+def wide(X: jax.Array) -> jax.Array:
+    """`X` in at least float32: means, exponentials and sums over a vocabulary need more digits than bfloat16 has."""
+    return X.astype(jnp.float32) if jnp.finfo(X.dtype).bits < 32 else X
+
+
+def softmax(S: jax.Array) -> jax.Array:
+    """The distribution over the last axis, computed in at least float32 and given in the type of `S`."""
+    return jax.nn.softmax(wide(S), axis=-1).astype(S.dtype)

@@ -17,12 +17,17 @@ from .hyperparameters import (
     ETransformerHyperparameters,
 )
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
+from .practice import AS_PRINTED, Practice
 from .tagging import line
-from .validation import require_flags
+from .validation import as_arrays, require_flags
 
 
 def scored(
-    log_P: Float[Array, "*batch l N_V"], targets: Int[Array, "*batch n"], counted: Bool[Array, "*batch n"], mean: bool
+    log_P: Float[Array, "*batch l N_V"],
+    targets: Int[Array, "*batch n"],
+    counted: Bool[Array, "*batch n"],
+    mean: bool,
+    label_smoothing: float = 0.0,
 ) -> Float[Array, ""]:
     """- Σ log P[target] over the counted positions.
 
@@ -30,25 +35,35 @@ def scored(
       log_P: (..., ℓ, N_V), from logits: the same value as the logarithm of P, without log 0.
       targets: (..., n) token ids, n ≤ ℓ, of which each is scored by the row at its place. counted: boolean (..., n).
       mean: divide by the number of counted positions (1 if there is none).
+      label_smoothing: this share ε of each score is that of a token drawn from all of the vocabulary.
     """
     rows = log_P[..., : targets.shape[-1], :]
     known = (targets >= 0) & (targets < log_P.shape[-1])
     log_p = jnp.take_along_axis(rows, jnp.where(known, targets, 0)[..., None], axis=-1)[..., 0]
     log_p = log_p * jnp.where(known, 1, jnp.nan).astype(log_p.dtype)  # so that the gradient is nan too
+    if label_smoothing:
+        log_p = (1 - label_smoothing) * log_p + label_smoothing * rows.mean(axis=-1)
     loss = jnp.sum(jnp.where(counted, -log_p, 0))
     return loss / jnp.maximum(jnp.sum(counted), 1).astype(loss.dtype) if mean else loss
 
 
-def _next_tokens(x: jax.Array, lengths: jax.Array | None) -> tuple[jax.Array, jax.Array]:
-    """The targets x[t+1] and whether they are scored: t = 1 .. l-1 in the paper, so the last column never is."""
+def _next_tokens(
+    x: jax.Array, lengths: jax.Array | None, segments: jax.Array | None = None
+) -> tuple[jax.Array, jax.Array]:
+    """The targets x[t+1] and whether they are scored: t = 1 .. l-1 in the paper, so the last column never is.
+
+    Of several texts in one sequence the first token of each is scored by nothing.
+    """
     targets = x[..., 1:]
     counted = within(targets, None if lengths is None else lengths - 1)
+    if segments is not None:
+        counted &= segments[..., 1:] == segments[..., :-1]
     return jnp.where(counted, targets, 0), counted
 
 
-def _d_loss_requires(params, x, hyperparameters, lengths, mean):
+def _d_loss_requires(params, x, hyperparameters, lengths, segments, mean, practice):
     require_flags("d_loss", mean=mean)
-    return d_requires(x, params, hyperparameters, lengths, function="d_loss")
+    return d_requires(x, params, hyperparameters, lengths, segments, practice, function="d_loss")
 
 
 @algorithm(_d_loss_requires, static=("hyperparameters", "mean"))
@@ -58,16 +73,23 @@ def d_loss(
     hyperparameters: DTransformerHyperparameters,
     lengths: Int[Array, "*batch"] | None = None,
     *,
+    segments: Int[Array, "*batch l"] | None = None,
     mean: bool = False,
+    practice: Practice = AS_PRINTED,
 ) -> Float[Array, ""]:
-    """Lines 4 and 5 of Algorithm 13: - Σ_t log P[x[t+1], t], a sum (or mean) over all sequences of `x` (..., ℓ)."""
-    log_P = line(4, "log_P", jax.nn.log_softmax(d_transformer_logits(x, params, hyperparameters, lengths)))
-    return line(5, "loss", scored(log_P, *_next_tokens(x, lengths), mean))
+    """Lines 4 and 5 of Algorithm 13: - Σ_t log P[x[t+1], t], a sum (or mean) over all sequences of `x` (..., ℓ).
+
+    `segments` (..., ℓ) numbers the texts that share a sequence, as in `d_transformer_logits`.
+    """
+    logits = d_transformer_logits(x, params, hyperparameters, lengths, segments, practice)
+    log_P = line(4, "log_P", jax.nn.log_softmax(logits))
+    targets, counted = _next_tokens(x, lengths, segments)
+    return line(5, "loss", scored(log_P, targets, counted, mean, practice.label_smoothing))
 
 
-def _ed_loss_requires(params, z, x, hyperparameters, z_lengths, x_lengths, mean):
+def _ed_loss_requires(params, z, x, hyperparameters, z_lengths, x_lengths, mean, practice):
     require_flags("ed_loss", mean=mean)
-    return ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function="ed_loss")
+    return ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, practice, function="ed_loss")
 
 
 @algorithm(_ed_loss_requires, static=("hyperparameters", "mean"))
@@ -80,24 +102,33 @@ def ed_loss(
     x_lengths: Int[Array, "*x_batch"] | None = None,
     *,
     mean: bool = False,
+    practice: Practice = AS_PRINTED,
 ) -> Float[Array, ""]:
     """Lines 4 and 5 of Algorithm 11: - Σ_t log P[x[t+1], t] of `x` (..., ℓ_x) given `z` (..., ℓ_z)."""
-    logits = ed_transformer_logits(z, x, params, hyperparameters, z_lengths, x_lengths)
+    logits = ed_transformer_logits(z, x, params, hyperparameters, z_lengths, x_lengths, practice)
     log_P = line(4, "log_P", jax.nn.log_softmax(logits))
-    return line(5, "loss", scored(log_P, *_next_tokens(x, x_lengths), mean))
+    return line(5, "loss", scored(log_P, *_next_tokens(x, x_lengths), mean, practice.label_smoothing))
 
 
-def _e_loss_requires(params, x_tilde, x, hyperparameters, lengths, mean):
+def _e_loss_requires(params, x_tilde, x, hyperparameters, lengths, segments, chosen, mean, practice):
     name = "e_loss"
     require_flags(name, mean=mean)
-    canonical = e_requires(x, params, hyperparameters, lengths, function=name)
+    canonical = e_requires(x, params, hyperparameters, lengths, segments, practice, function=name)
     require_special_tokens(name, hyperparameters, "a mask_token")
     x_tilde, _ = token_sequences(name, "x_tilde", x_tilde, hyperparameters, lengths)
     if x_tilde.shape != canonical["x"].shape:
         raise ValueError(
             f"{name}: x_tilde has shape {x_tilde.shape} and x has {canonical['x'].shape}, expected the same"
         )
-    return canonical | {"x_tilde": x_tilde}
+    if chosen is not None:
+        (chosen,) = as_arrays(name, chosen=chosen)
+        if chosen.dtype != bool or chosen.shape != x_tilde.shape:
+            raise ValueError(
+                f"{name}: chosen has shape {chosen.shape} and dtype {chosen.dtype}, expected booleans of shape "
+                f"{x_tilde.shape}"
+            )
+        chosen = jnp.asarray(chosen)
+    return canonical | {"x_tilde": x_tilde, "chosen": chosen}
 
 
 @algorithm(_e_loss_requires, static=("hyperparameters", "mean"))
@@ -108,16 +139,18 @@ def e_loss(
     hyperparameters: ETransformerHyperparameters,
     lengths: Int[Array, "*batch"] | None = None,
     *,
+    segments: Int[Array, "*batch l"] | None = None,
+    chosen: Bool[Array, "*batch l"] | None = None,
     mean: bool = False,
+    practice: Practice = AS_PRINTED,
 ) -> Float[Array, ""]:
-    """Lines 7 to 9 of Algorithm 12: - Σ log P[x[t], t] over the positions where `x_tilde` is mask_token."""
-    T_tilde = line(7, "T_tilde", x_tilde == hyperparameters.mask_token)
-    log_P = line(8, "log_P", jax.nn.log_softmax(e_transformer_logits(x_tilde, params, hyperparameters, lengths)))
+    """Lines 7 to 9 of Algorithm 12: - Σ log P[x[t], t] over the positions where `x_tilde` is mask_token.
+
+    `segments` (..., ℓ) numbers the texts that share a sequence, as in `e_transformer_logits`; `chosen` (..., ℓ), if
+    given, is the positions to score instead of those where `x_tilde` is mask_token.
+    """
+    T_tilde = line(7, "T_tilde", x_tilde == hyperparameters.mask_token if chosen is None else chosen)
+    logits = e_transformer_logits(x_tilde, params, hyperparameters, lengths, segments, practice)
+    log_P = line(8, "log_P", jax.nn.log_softmax(logits))
     T_tilde = T_tilde & within(x, lengths)
-    return line(9, "loss", scored(log_P, jnp.where(T_tilde, x, 0), T_tilde, mean))
-
-
-def mask_tokens(key, x, hyperparameters, mask_probability):
-    """Lines 4 to 6 of Algorithm 12: each token of `x` (..., ℓ) replaced by mask_token with the given probability."""
-    replaced = jax.random.uniform(key, x.shape, jnp.float32) < mask_probability
-    return line(5, "x_tilde", jnp.where(replaced, hyperparameters.mask_token, x))
+    return line(9, "loss", scored(log_P, jnp.where(T_tilde, x, 0), T_tilde, mean, practice.label_smoothing))

@@ -55,6 +55,15 @@ def _before(t_x, t_z, lengths):
     return real & aligned(_everything(t_x, t_z), real)
 
 
+def _same(t_x, t_z, segments):
+    return _at(segments, t_x) == _at(segments, t_z)
+
+
+def _at(segments: jax.Array, t: jax.Array) -> jax.Array:
+    """segments[..., t] for positions of any shape; one that is out of range is in no segment."""
+    return segments.at[..., t].get(mode="fill", fill_value=-1)
+
+
 def _both(t_x, t_z, a, b):
     return jnp.logical_and(*_tables(t_x, t_z, a, b))
 
@@ -108,6 +117,18 @@ def padding(lengths: jax.Array) -> Mask:
     if not jnp.issubdtype(lengths.dtype, jnp.integer):
         raise TypeError(f"masks.padding: lengths have dtype {lengths.dtype}, expected integers")
     return Mask(_before, (jnp.asarray(lengths).astype(int),))  # the type of a position
+
+
+def same_segment(segments: jax.Array) -> Mask:
+    """Several texts in one sequence: a token may attend to those whose number in `segments` (..., ℓ) is its own.
+
+    Raises:
+      TypeError: if `segments` are not integers.
+    """
+    (segments,) = as_arrays("masks.same_segment", segments=segments)
+    if not jnp.issubdtype(segments.dtype, jnp.integer):
+        raise TypeError(f"masks.same_segment: segments have dtype {segments.dtype}, expected integers")
+    return Mask(_same, (jnp.asarray(segments),))
 
 
 def as_mask(mask: MaskLike, *, function: str = "masks") -> Mask:

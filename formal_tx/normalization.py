@@ -6,7 +6,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from .contracts import algorithm, is_concrete
-from .linear import aligned
+from .linear import aligned, wide
 from .tagging import line
 from .validation import (
     as_arrays,
@@ -56,8 +56,9 @@ def layer_norm(
     Raises:
       ValueError: if the widths differ.
     """
+    dtype, e, gamma = e.dtype, wide(e), wide(gamma)
     m = line(1, "m", jnp.mean(e, axis=-1))
     v = line(2, "v", jnp.mean((e - m[..., None]) ** 2, axis=-1))
     normalised = (e - m[..., None]) / jnp.sqrt(v + epsilon)[..., None]
     scaled = normalised * aligned(gamma, e)
-    return line(3, "e_hat", scaled if beta is None else scaled + aligned(beta, e))
+    return line(3, "e_hat", (scaled if beta is None else scaled + aligned(wide(beta), e)).astype(dtype))

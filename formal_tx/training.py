@@ -1,7 +1,7 @@
 """Algorithms 11, 12 and 13: training on pairs, on masked words, on the next token.
 
 As printed: the loss is a sum over positions, each sequence makes one update, in the order given, and the optimiser is
-`optax.sgd(eta)`. Batches, means and other optimisers are options.
+`optax.sgd(eta)`. Batches, means, other optimisers and a `Practice` are options.
 """
 
 from collections.abc import Callable
@@ -22,8 +22,10 @@ from .hyperparameters import (
     EDTransformerHyperparameters,
     ETransformerHyperparameters,
 )
-from .losses import d_loss, e_loss, ed_loss, mask_tokens
+from .losses import d_loss, e_loss, ed_loss
+from .masking import mask_tokens
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
+from .practice import AS_PRINTED, Practice
 from .tagging import line
 from .validation import (
     as_arrays,
@@ -54,12 +56,20 @@ def plus(theta: Any, changes: Any) -> Any:
 
 
 def _train(
-    loss: Callable, updated: Callable, params: Any, data: Any, epochs: int, optimizer: Any, state: Any, batch_size: int
+    loss: Callable,
+    updated: Callable,
+    params: Any,
+    data: Any,
+    epochs: int,
+    optimizer: Any,
+    state: Any,
+    batch_size: int,
+    practice: Practice,
 ) -> tuple[Any, History]:
     """Algorithms 11 to 13 with their loss given: a scan over epochs and over the batches of an epoch.
 
     Args:
-      loss: of (params, epoch i, update n, a batch of data). updated: θ and its changes added, and tagged.
+      loss: of (params, epoch i, update n, a `Practice`, a batch of data). updated: θ and its changes added, and tagged.
       data: arrays with a leading axis N_data; the last two are the sequences to predict and their lengths.
     """
     state = optimizer.init(params) if state is None else state
@@ -70,7 +80,7 @@ def _train(
         params, state, i = carry
         n, batch = batch
         line(3, "l", length_of(*batch[-2:]))
-        value, gradient = jax.value_and_grad(loss)(params, i, n, batch)
+        value, gradient = _value_and_grad(loss, practice.loss_scale)(params, i, n, practice.at(i, n), batch)
         changes, state = optimizer.update(gradient, state, params)
         return (updated(params, changes), state, i), value
 
@@ -80,6 +90,18 @@ def _train(
 
     (params, state), losses = lax.scan(epoch, (params, state), jnp.arange(epochs))
     return params, History(losses, state)
+
+
+def _value_and_grad(loss: Callable, scale: float) -> Callable:
+    """`jax.value_and_grad`, with the loss multiplied by `scale` on the way: for gradients too small for float16."""
+    if scale == 1:
+        return jax.value_and_grad(loss)
+
+    def scaled(params, *arguments):
+        value, gradient = jax.value_and_grad(lambda params: loss(params, *arguments) * scale)(params)
+        return value / scale, jax.tree.map(lambda g: g / scale, gradient)
+
+    return scaled
 
 
 def _training_requires(function, data, params, epochs, optimizer, optimizer_state, batch_size, **flags):
@@ -104,7 +126,7 @@ def _training_requires(function, data, params, epochs, optimizer, optimizer_stat
     return {"params": params, "epochs": epochs, "batch_size": batch_size}
 
 
-def _ed_training_requires(z, x, params, hyperparameters, z_lengths, x_lengths, **options):
+def _ed_training_requires(z, x, params, hyperparameters, z_lengths, x_lengths, practice, **options):
     name = "ed_training"
     counts = {
         sequences: array.shape[0]
@@ -113,7 +135,7 @@ def _ed_training_requires(z, x, params, hyperparameters, z_lengths, x_lengths, *
     }
     if len(set(counts.values())) > 1:
         raise ValueError(f"{name}: z has {counts['z']} and x has {counts['x']} sequences, expected as many")
-    canonical = ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, function=name)
+    canonical = ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, practice, function=name)
     data = {"z": canonical["z"], "x": canonical["x"]}
     return canonical | _training_requires(name, data, canonical["params"], **options)
 
@@ -134,6 +156,7 @@ def ed_training(
     x_lengths: Int[Array, "N_data"] | None = None,
     batch_size: int = 1,
     mean: bool = False,
+    practice: Practice = AS_PRINTED,
     optimizer_state: Any = None,
     history: bool = False,
 ) -> Any:
@@ -145,6 +168,7 @@ def ed_training(
       epochs: N_epochs. optimizer: an optax transformation; `optax.sgd(eta)` is the printed algorithm.
       z_lengths, x_lengths: (N_data,) real tokens of each right-padded sequence.
       batch_size: sequences to an update; the paper's is 1. mean: average the loss instead of summing it.
+      practice: dropout and the like (`Practice`), by default nothing; its key draws anew for each epoch and update.
       optimizer_state: to go on from an earlier call. history: also return the `History`.
     Returns:
       The trained θ, or (θ, `History`) if `history`.
@@ -152,23 +176,29 @@ def ed_training(
       TypeError, ValueError: as `ed_transformer`; and for counts that do not fit, or nan in the parameters.
     """
 
-    def loss(params, i, n, batch):
+    def loss(params, i, n, practice, batch):
         z_n, l_z, x_n, l_x = batch
-        return ed_loss(params, z_n, x_n, hyperparameters, l_z, l_x, mean=mean)
+        return ed_loss(params, z_n, x_n, hyperparameters, l_z, l_x, mean=mean, practice=practice)
 
     data = (z, z_lengths, x, x_lengths)
 
     def updated(theta, changes):
         return line(6, "theta", plus(theta, changes))
 
-    params, log = _train(loss, updated, params, data, epochs, optimizer, optimizer_state, batch_size)
+    params, log = _train(loss, updated, params, data, epochs, optimizer, optimizer_state, batch_size, practice)
     params = line(9, "theta_hat", params)
     return (params, log) if history else params
 
 
-def _e_training_requires(x, params, hyperparameters, mask_probability, key, lengths, **options):
+def _e_training_requires(
+    x, params, hyperparameters, mask_probability, key, lengths, segments, masking, practice, **options
+):
     name = "e_training"
-    canonical = e_requires(x, params, hyperparameters, lengths, function=name)
+    canonical = e_requires(x, params, hyperparameters, lengths, segments, practice, function=name)
+    if not callable(masking):
+        raise TypeError(
+            f"{name}: masking is {masking!r}, expected a function such as mask_tokens or mask_tokens_as_bert"
+        )
     require_special_tokens(name, hyperparameters, "a mask_token")
     require_number(name, "mask_probability", mask_probability)
     if is_concrete(mask_probability) and not 0 < float(mask_probability) < 1:
@@ -183,7 +213,7 @@ def _e_training_requires(x, params, hyperparameters, mask_probability, key, leng
     return canonical | {"key": require_key(name, key)}
 
 
-@algorithm(_e_training_requires, static=_STATIC)
+@algorithm(_e_training_requires, static=(*_STATIC, "masking"))
 def e_training(
     x: Int[Array, "N_data l"],
     params: ETransformerParameters,
@@ -194,8 +224,11 @@ def e_training(
     mask_probability: Any,
     key: PRNGKeyArray,
     lengths: Int[Array, "N_data"] | None = None,
+    segments: Int[Array, "N_data l"] | None = None,
     batch_size: int = 1,
     mean: bool = False,
+    masking: Callable = mask_tokens,
+    practice: Practice = AS_PRINTED,
     optimizer_state: Any = None,
     history: bool = False,
 ) -> Any:
@@ -206,9 +239,11 @@ def e_training(
       params: initial θ, `ETransformerParameters`. hyperparameters: `ETransformerHyperparameters`.
       epochs: N_epochs. optimizer: an optax transformation; `optax.sgd(eta)` is the printed algorithm.
       mask_probability: p_mask, inside (0, 1). key: a fresh mask is drawn for each epoch i and update n, from
-        `fold_in(fold_in(key, i), n)`.
+        `fold_in(fold_in(key, i), n)`. masking: `mask_tokens` as printed, or `mask_tokens_as_bert` (masking.py).
       lengths: (N_data,) real tokens of each right-padded sequence.
+      segments: (N_data, ℓ) numbers of the texts that share a sequence, as in `e_transformer_logits`.
       batch_size: sequences to an update; the paper's is 1. mean: average the loss instead of summing it.
+      practice: dropout and the like (`Practice`), by default nothing; its key draws anew for each epoch and update.
       optimizer_state: to go on from an earlier call. history: also return the `History`.
     Returns:
       The trained θ, or (θ, `History`) if `history`.
@@ -217,24 +252,25 @@ def e_training(
         the parameters.
     """
 
-    def loss(params, i, n, batch):
-        x_n, l = batch
-        x_tilde = mask_tokens(jax.random.fold_in(jax.random.fold_in(key, i), n), x_n, hyperparameters, mask_probability)
-        return e_loss(params, x_tilde, x_n, hyperparameters, l, mean=mean)
+    def loss(params, i, n, practice, batch):
+        s, x_n, l = batch
+        key_n = jax.random.fold_in(jax.random.fold_in(key, i), n)
+        x_tilde, chosen = masking(key_n, x_n, hyperparameters, mask_probability)
+        return e_loss(params, x_tilde, x_n, hyperparameters, l, segments=s, chosen=chosen, mean=mean, practice=practice)
 
-    data = (x, lengths)
+    data = (segments, x, lengths)
 
     def updated(theta, changes):
         return line(10, "theta", plus(theta, changes))
 
-    params, log = _train(loss, updated, params, data, epochs, optimizer, optimizer_state, batch_size)
+    params, log = _train(loss, updated, params, data, epochs, optimizer, optimizer_state, batch_size, practice)
     params = line(13, "theta_hat", params)
     return (params, log) if history else params
 
 
-def _d_training_requires(x, params, hyperparameters, lengths, **options):
+def _d_training_requires(x, params, hyperparameters, lengths, segments, practice, **options):
     name = "d_training"
-    canonical = d_requires(x, params, hyperparameters, lengths, function=name)
+    canonical = d_requires(x, params, hyperparameters, lengths, segments, practice, function=name)
     return canonical | _training_requires(name, {"x": canonical["x"]}, canonical["params"], **options)
 
 
@@ -247,8 +283,10 @@ def d_training(
     epochs: int,
     optimizer: Any,
     lengths: Int[Array, "N_data"] | None = None,
+    segments: Int[Array, "N_data l"] | None = None,
     batch_size: int = 1,
     mean: bool = False,
+    practice: Practice = AS_PRINTED,
     optimizer_state: Any = None,
     history: bool = False,
 ) -> Any:
@@ -259,7 +297,9 @@ def d_training(
       params: initial θ, `DTransformerParameters`. hyperparameters: `DTransformerHyperparameters`.
       epochs: N_epochs. optimizer: an optax transformation; `optax.sgd(eta)` is the printed algorithm.
       lengths: (N_data,) real tokens of each right-padded sequence.
+      segments: (N_data, ℓ) numbers of the texts that share a sequence, as in `d_transformer_logits`.
       batch_size: sequences to an update; the paper's is 1. mean: average the loss instead of summing it.
+      practice: dropout and the like (`Practice`), by default nothing; its key draws anew for each epoch and update.
       optimizer_state: to go on from an earlier call. history: also return the `History`.
     Returns:
       The trained θ, or (θ, `History`) if `history`.
@@ -267,15 +307,15 @@ def d_training(
       TypeError, ValueError: as `d_transformer`; and for counts that do not fit, or nan in the parameters.
     """
 
-    def loss(params, i, n, batch):
-        x_n, l = batch
-        return d_loss(params, x_n, hyperparameters, l, mean=mean)
+    def loss(params, i, n, practice, batch):
+        s, x_n, l = batch
+        return d_loss(params, x_n, hyperparameters, l, segments=s, mean=mean, practice=practice)
 
-    data = (x, lengths)
+    data = (segments, x, lengths)
 
     def updated(theta, changes):
         return line(6, "theta", plus(theta, changes))
 
-    params, log = _train(loss, updated, params, data, epochs, optimizer, optimizer_state, batch_size)
+    params, log = _train(loss, updated, params, data, epochs, optimizer, optimizer_state, batch_size, practice)
     params = line(9, "theta_hat", params)
     return (params, log) if history else params

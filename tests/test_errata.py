@@ -24,7 +24,8 @@ from formal_tx.architectures import gelu
 from formal_tx.crosscheck.layout import to_paper
 from formal_tx.embedding import sinusoidal_positions
 from formal_tx.inference import draw
-from formal_tx.losses import d_loss, e_loss, mask_tokens
+from formal_tx.losses import d_loss, e_loss
+from formal_tx.masking import mask_tokens
 from formal_tx.tagging import reap
 
 KEY = jax.random.key(0)
@@ -244,7 +245,7 @@ def test_E21_mask_tokens_in_the_data():
 def test_E22_special_tokens_can_be_masked():
     """Nothing exempts bos_token and eos_token."""
     x = np.tile([E.bos_token, 1, E.eos_token], (100, 1))
-    masked = (mask_tokens(KEY, x, E, 0.5) == E.mask_token).mean(axis=0)
+    masked = (mask_tokens(KEY, x, E, 0.5)[0] == E.mask_token).mean(axis=0)
     assert (abs(masked - 0.5) < 0.2).all()
 
 
@@ -409,7 +410,7 @@ def test_D14_masks_drawn_anew():
     """For epoch i and update n from `fold_in(fold_in(key, i), n)`."""
     x, params = np.array([[9, 1, 2, 3]]), theta("e")
     options = {"epochs": 1, "optimizer": optax.sgd(0.1), "mask_probability": 0.5, "key": KEY}
-    x_tilde = mask_tokens(jax.random.fold_in(jax.random.fold_in(KEY, 0), 0), x[0], E, 0.5)
+    x_tilde = mask_tokens(jax.random.fold_in(jax.random.fold_in(KEY, 0), 0), x[0], E, 0.5)[0]
     assert 0 < (x_tilde == E.mask_token).sum() < 4
     expected = params.W_u - 0.1 * jax.grad(e_loss)(params, x_tilde, x[0], E).W_u
     close(formal_tx.e_training(x, params, E, **options).W_u, expected)

@@ -7,7 +7,7 @@ import optax
 import pytest
 
 import formal_tx
-from formal_tx.losses import mask_tokens
+from formal_tx.masking import mask_tokens
 
 from .cases import KEY, TRAINING, bad, call, good, is_nan, jitted, models, nan_at, refused, spoiled, theta
 
@@ -172,4 +172,4 @@ def test_traced_nan(name):
 def test_a_raw_key_is_a_key():
     """`jax.random.PRNGKey` makes the same numbers as `jax.random.key`."""
     chex.assert_trees_all_equal(call("e_training", key=jax.random.PRNGKey(0)), call("e_training"))
-    assert mask_tokens(KEY, np.array([1, 2]), good("e_loss")["hyperparameters"], 0.5).shape == (2,)
+    assert mask_tokens(KEY, np.array([1, 2]), good("e_loss")["hyperparameters"], 0.5)[0].shape == (2,)

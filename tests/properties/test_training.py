@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 
 import formal_tx
-from formal_tx.losses import d_loss, e_loss, ed_loss, mask_tokens
+from formal_tx.losses import d_loss, e_loss, ed_loss
+from formal_tx.masking import mask_tokens
 
 from .strategies import (
     ED,
@@ -261,7 +262,7 @@ def test_masked_tokens(seed):
     """P12.1, P12.2: x_tilde[t] is x[t] or mask_token; T_tilde holds what was replaced, and mask_tokens of the data."""
     x = tokens(seed, 40)
     x[3] = MASK
-    x_tilde = np.asarray(mask_tokens(jax.random.key(seed), x, E, 0.4))
+    x_tilde = np.asarray(mask_tokens(jax.random.key(seed), x, E, 0.4)[0])
     assert ((x_tilde == x) | (x_tilde == MASK)).all()
     T_tilde = x_tilde == MASK
     assert T_tilde[x_tilde != x].all()
@@ -297,7 +298,7 @@ def test_a_masked_token_is_seen_as_a_target_only(seed):
 def test_how_many_are_masked():
     """P12.5: E |T_tilde| = p_mask ℓ, and positions are masked independently."""
     x, p, n = np.zeros((4000, 5), int), 0.3, 4000 * 5
-    masked = np.asarray(mask_tokens(jax.random.key(0), x, E, p)) == MASK
+    masked = np.asarray(mask_tokens(jax.random.key(0), x, E, p)[0]) == MASK
     assert abs(masked.sum() - p * n) < 4 * np.sqrt(n * p * (1 - p))
     assert (np.abs(masked.mean(axis=0) - p) < 4 * np.sqrt(p * (1 - p) / 4000)).all()
     correlation = np.corrcoef(masked.T.astype(float)) - np.eye(5)
@@ -362,7 +363,7 @@ def test_masked_updates_follow_the_gradient_with_fresh_masks(seed):
     trained = train(case, params, data, epochs=2, key=key)
     for i in range(2):
         for n in range(2):
-            x_tilde = mask_tokens(jax.random.fold_in(jax.random.fold_in(key, i), n), data[1][n], E, 0.4)
+            x_tilde = mask_tokens(jax.random.fold_in(jax.random.fold_in(key, i), n), data[1][n], E, 0.4)[0]
             g = case.gradient(params, x_tilde, data[1][n])
             params = jax.tree.map(lambda W, G: W - 0.02 * np.asarray(G), params, g)
     same_tree(trained, params, rtol=1e-7, atol=1e-7)
