@@ -37,7 +37,9 @@ class Dropout:
         """One for each of `L` layers, stacked; a second stack of layers takes another `stack`."""
         if self.key is None:
             return self
-        return self.replace(key=jax.random.split(jax.random.fold_in(self.key, -1 - stack), L))  # type: ignore[attr-defined]
+        # Far from the numbers of lines, which draw from the same key.
+        key = jax.random.fold_in(self.key, 2**16 + stack)
+        return self.replace(key=jax.random.split(key, L))  # type: ignore[attr-defined]
 
 
 @struct.dataclass
