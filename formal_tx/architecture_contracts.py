@@ -11,7 +11,7 @@ import numpy as np
 from .contracts import is_concrete
 from .initialization import init_d_transformer, init_e_transformer, init_ed_transformer
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
-from .practice import require_practice
+from .practice import AS_PRINTED, require_practice
 from .validation import as_arrays, require_fields, require_kind, require_sequence, same_shapes
 
 _INITIALISE: dict[type, Callable[..., Any]] = {
@@ -85,7 +85,7 @@ def token_sequences(function, name, x, hyperparameters, lengths):
 
 
 def _practised(function: str, practice: Any) -> dict[str, Any]:
-    return {} if practice is None else {"practice": require_practice(function, practice)}
+    return {} if practice is AS_PRINTED else {"practice": require_practice(function, practice)}
 
 
 def _segmented(function: str, segments: Any, shape: tuple[int, ...]) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def require_hyperparameters(function: str, hyperparameters: Any, kind: str) -> N
         raise TypeError(f"{function}: hyperparameters is a {type(hyperparameters).__name__}, expected {kind}")
 
 
-def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, practice=None, function="ed_transformer"):
+def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, practice=AS_PRINTED, function="ed_transformer"):
     """The arguments of Algorithm 8 in canonical form."""
     require_hyperparameters(function, hyperparameters, "EDTransformerHyperparameters")
     params = require_parameters(function, params, EDTransformerParameters, hyperparameters)
@@ -132,7 +132,7 @@ def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, practice=No
     return canonical | _practised(function, practice)
 
 
-def e_requires(x, params, hyperparameters, lengths, segments=None, practice=None, function="e_transformer"):
+def e_requires(x, params, hyperparameters, lengths, segments=None, practice=AS_PRINTED, function="e_transformer"):
     """The arguments of Algorithm 9 in canonical form."""
     require_hyperparameters(function, hyperparameters, "ETransformerHyperparameters")
     params = require_parameters(function, params, ETransformerParameters, hyperparameters)
@@ -141,7 +141,7 @@ def e_requires(x, params, hyperparameters, lengths, segments=None, practice=None
     return canonical | _segmented(function, segments, x.shape) | _practised(function, practice)
 
 
-def d_requires(x, params, hyperparameters, lengths, segments=None, practice=None, function="d_transformer"):
+def d_requires(x, params, hyperparameters, lengths, segments=None, practice=AS_PRINTED, function="d_transformer"):
     """The arguments of Algorithm 10 in canonical form."""
     require_hyperparameters(function, hyperparameters, "DTransformerHyperparameters")
     params = require_parameters(function, params, DTransformerParameters, hyperparameters)
