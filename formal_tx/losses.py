@@ -47,7 +47,7 @@ def scored(
     return loss / jnp.maximum(jnp.sum(counted), 1).astype(loss.dtype) if mean else loss
 
 
-def _next_tokens(
+def next_tokens(
     x: jax.Array, lengths: jax.Array | None, segments: jax.Array | None = None
 ) -> tuple[jax.Array, jax.Array]:
     """The targets x[t+1] and whether they are scored: t = 1 .. l-1 in the paper, so the last column never is.
@@ -83,7 +83,7 @@ def d_loss(
     """
     logits = d_transformer_logits(x, params, hyperparameters, lengths, segments, practice)
     log_P = line(4, "log_P", jax.nn.log_softmax(logits))
-    targets, counted = _next_tokens(x, lengths, segments)
+    targets, counted = next_tokens(x, lengths, segments)
     return line(5, "loss", scored(log_P, targets, counted, mean, practice.label_smoothing))
 
 
@@ -107,7 +107,7 @@ def ed_loss(
     """Lines 4 and 5 of Algorithm 11: - Σ_t log P[x[t+1], t] of `x` (..., ℓ_x) given `z` (..., ℓ_z)."""
     logits = ed_transformer_logits(z, x, params, hyperparameters, z_lengths, x_lengths, practice)
     log_P = line(4, "log_P", jax.nn.log_softmax(logits))
-    return line(5, "loss", scored(log_P, *_next_tokens(x, x_lengths), mean, practice.label_smoothing))
+    return line(5, "loss", scored(log_P, *next_tokens(x, x_lengths), mean, practice.label_smoothing))
 
 
 def _e_loss_requires(params, x_tilde, x, hyperparameters, lengths, segments, chosen, mean, practice):

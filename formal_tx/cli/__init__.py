@@ -9,6 +9,7 @@ from .check import check
 from .demo import demo
 from .list import list_algorithms
 from .show import show
+from .train import train
 
 app = typer.Typer(
     add_completion=False,
@@ -20,6 +21,7 @@ app.command("list")(list_algorithms)
 app.command("show")(show)
 app.command("check")(check)
 app.command("demo")(demo)
+app.command("train")(train)
 
 
 def main() -> None:

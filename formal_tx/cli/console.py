@@ -1,6 +1,7 @@
 """Where the commands print: results to standard output, everything else to standard error."""
 
-from typing import NoReturn
+import json
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -9,6 +10,11 @@ from ..crosscheck import Algorithm, find
 
 output = Console()
 messages = Console(stderr=True)
+
+
+def output_json(value: Any) -> None:
+    """Print one JSON object, and nothing else, to standard output."""
+    print(json.dumps(value, ensure_ascii=False))
 
 
 def give_up(message: str) -> NoReturn:

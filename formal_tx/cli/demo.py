@@ -23,8 +23,7 @@ from .. import (
 from ..crosscheck import ALGORITHMS, report
 from ..crosscheck import check as check_both
 from ..data import batches, corpus
-from ..data.characters import CharacterTokenizer
-from ..data.words import word_tokenizer
+from ..data.tokenizer import Tokenizer
 from ..losses import d_loss
 from .console import messages, output
 
@@ -66,7 +65,7 @@ def train_a_decoder(updates: int) -> None:
     """Part 2: Algorithm 13 trains Algorithm 10 on characters, Algorithm 14 writes."""
     _title("2. A decoder learns to write English")
     text = corpus.english("train")
-    tokenizer = CharacterTokenizer.from_text(text)
+    tokenizer = Tokenizer.train("characters", [text])
     ids, held_out = tokenizer.encode(text), tokenizer.encode(corpus.english("validation"))
     hp = DTransformerHyperparameters(l_max=64, L=2, H=4, d_e=128, d_mlp=512, N_V=tokenizer.N_V)
     params = init_d_transformer(jax.random.key(0), hp)
@@ -120,7 +119,7 @@ def train_a_decoder(updates: int) -> None:
 def train_an_encoder(updates: int) -> None:
     """Part 3: Algorithm 12 trains Algorithm 9 on words, which then fills in a blank."""
     _title("3. An encoder learns to fill in blanks")
-    tokenizer = word_tokenizer(corpus.english("train"), N_V=1024)
+    tokenizer = Tokenizer.train("words", [corpus.english("train")], N_V=1024)
     hp = ETransformerHyperparameters(l_max=12, L=2, H=4, d_e=128, d_mlp=512, N_V=1024, tied_embeddings=True)
     params = init_e_transformer(jax.random.key(0), hp)
     _say(
@@ -128,7 +127,7 @@ def train_an_encoder(updates: int) -> None:
         f"tokens are the {hp.N_V - 4:,} most frequent words. Some are replaced by mask_token, and it has to say what "
         "stood there, from the words on both sides. The loss is in bits for each word to be guessed."
     )
-    ids = np.array(tokenizer.encode(corpus.english("train")).ids)
+    ids = tokenizer.encode(corpus.english("train"))
 
     optimizer = _optimizer(1.5e-3, updates)
     rng, batch_size = np.random.default_rng(0), 64
@@ -154,17 +153,17 @@ def train_an_encoder(updates: int) -> None:
     _say("Blanks in a held-out book, the word that stood there, and the five likeliest guesses:")
     for number, word in ((1, "god"), (5, "him"), (7, "lord")):
         verse = next(v for v in corpus.verses("validation") if v[:3] == ("James", 1, number))
-        sentence = tokenizer.encode(verse.english)
-        blank = sentence.tokens.index(word)
+        sentence, spans = tokenizer.encode_with_spans(verse.english)
+        blank = sentence.tolist().index(tokenizer.encode(word)[0])
         first = max(min(blank - hp.l_max // 2, len(sentence) - hp.l_max), 0)
         seen = range(first, min(first + hp.l_max, len(sentence)))
-        x = np.array(sentence.ids)[seen]
+        x = sentence[seen]
         x[blank - first] = hp.mask_token
         p = np.array(e_transformer(x, params, hp)[blank - first])
-        p[hp.N_V - 4] = 0  # any word that is not among the most frequent
-        guesses = ", ".join(f"{tokenizer.id_to_token(int(i))} {p[i]:.0%}" for i in np.argsort(-p)[:5])
-        begin, end = sentence.offsets[seen[0]][0], sentence.offsets[seen[-1]][1]
-        start, stop = sentence.offsets[blank]
+        p[tokenizer.unknown_token] = 0  # any word that is not among the most frequent
+        guesses = ", ".join(f"{tokenizer.piece(i)} {p[i]:.0%}" for i in np.argsort(-p)[:5])
+        begin, end = spans[seen[0], 0], spans[seen[-1], 1]
+        start, stop = spans[blank]
         shown = f"{verse.english[begin:start]}____{verse.english[stop:end]}"
         output.print(f"    …{shown}…  ({word})", style="italic", markup=False, highlight=False)
         output.print(f"    {guesses}\n", markup=False, highlight=False)

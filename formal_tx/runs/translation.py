@@ -1,0 +1,62 @@
+"""Using an encoder-decoder: what it predicts for each of many texts, by beam search, in batches of like length."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..beam_search import ed_beam_search
+from .model_directory import Model
+from .requires import require_model
+
+BATCH = 32
+
+
+def translate(
+    model: Model, texts: Sequence[str], *, beam: int = 4, alpha: float = 0.6, batch_size: int = BATCH
+) -> list[str]:
+    """The prediction for each text, in the order of the texts; nothing for a text of white space.
+
+    Args:
+      model: an encoder-decoder. texts: lines, say. beam: hypotheses that are kept; 1 is greedy. alpha: α of the length
+        penalty, as in `ed_beam_search`. batch_size: how many texts are searched for together.
+    Raises:
+      TypeError: for a model that is no encoder-decoder. ValueError: for a text that is longer than the model's l_max,
+        or has an unknown character; the number of the line is given.
+    """
+    require_model(model, "encoder-decoder", "translate")
+    contexts = [_context(model, number, text) for number, text in enumerate(texts, start=1)]
+    order = sorted((i for i, text in enumerate(texts) if text.strip()), key=lambda i: len(contexts[i]))
+    results = [""] * len(texts)
+    for first in range(0, len(order), batch_size):
+        chosen = order[first : first + batch_size]
+        found = _search(model, [contexts[i] for i in chosen], beam, alpha, batch_size)
+        for i, ids in zip(chosen, found, strict=True):
+            results[i] = model.tokenizer.decode(ids).strip()
+    return results
+
+
+def _context(model: Model, number: int, text: str) -> np.ndarray:
+    try:
+        ids = model.tokenizer.encode(text)
+    except ValueError as error:
+        raise ValueError(f"line {number}: {error}") from None
+    if len(ids) + 1 > model.hyperparameters.l_max:
+        raise ValueError(
+            f"line {number} has {len(ids)} tokens, and with eos_token more than l_max = {model.hyperparameters.l_max}: "
+            "give it in shorter lines"
+        )
+    return np.array([*ids, model.hyperparameters.eos_token], np.int32)
+
+
+def _search(model: Model, contexts: list[np.ndarray], beam: int, alpha: float, batch_size: int) -> list[np.ndarray]:
+    """The best sequence for each context; the batch is filled up, so that all batches have few shapes."""
+    hp = model.hyperparameters
+    lengths = np.array([len(z) for z in contexts] + [1] * (batch_size - len(contexts)), np.int32)
+    z = np.full((batch_size, lengths.max()), hp.eos_token, np.int32)
+    for row, context in zip(z, contexts, strict=False):
+        row[: len(context)] = context
+    # A translation is seldom twice as long as its source; the room is what an unfinished search costs.
+    room = min(2 * int(lengths.max()) + 8, hp.l_max)
+    found = ed_beam_search(z, model.params, hp, length=room, beam=beam, alpha=alpha, z_lengths=lengths)
+    sequences, ends = np.asarray(found.sequences)[:, 0], np.asarray(found.lengths)[:, 0]
+    return [ids[:end] for ids, end in zip(sequences[: len(contexts)], ends, strict=False)]
