@@ -7,9 +7,15 @@ import typer
 
 from .check import check
 from .demo import demo
+from .evaluate import evaluate
+from .fill import fill
+from .generate import generate
+from .info import info
 from .list import list_algorithms
+from .plot import plot
 from .show import show
 from .train import train
+from .translate import translate
 
 app = typer.Typer(
     add_completion=False,
@@ -21,7 +27,8 @@ app.command("list")(list_algorithms)
 app.command("show")(show)
 app.command("check")(check)
 app.command("demo")(demo)
-app.command("train")(train)
+for command in (train, generate, translate, fill, evaluate, info, plot):
+    app.command()(command)
 
 
 def main() -> None:
