@@ -2,7 +2,7 @@
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -37,7 +37,7 @@ def generate(
     from ..runs.model_directory import load_model
 
     start = time.perf_counter()
-    options = {
+    options: dict[str, Any] = {
         "tokens": tokens,
         "temperature": temperature,
         "top_k": top_k,

@@ -5,6 +5,7 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from importlib.resources import files
 from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -26,6 +27,7 @@ TOKENIZERS = ("characters", "bytes", "words", "bpe", "wordpiece", "unigram")
 WITHOUT_SIZE = ("characters", "bytes")  # their vocabulary follows from the text
 SCHEDULES = ("cosine", "inverse_square_root", "constant")
 MASKINGS = ("printed", "bert")
+PRESETS = ("tiny", "small", "base")  # presets/ARCHITECTURE-PRESET.toml; the first is the default
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -203,17 +205,14 @@ def configured(
       ValueError: for a preset or an entry that does not exist (the nearest name is given), a value of another type, or
         values that contradict each other. OSError: if the file cannot be read.
     """
-    from .presets import PRESETS
-
-    if architecture not in PRESETS:
-        raise ValueError(f"architecture is {architecture!r}, expected one of {', '.join(PRESETS)}")
-    presets = PRESETS[architecture]
-    entries: dict[str, Any] = {}
-    from_file = {} if file is None else _read_toml(file)
-    preset = preset or from_file.pop("preset", None) or "tiny"
-    if preset not in presets:
-        raise ValueError(f"preset is {preset!r}, expected one of {', '.join(presets)}")
-    entries |= presets[preset]
+    if architecture not in HYPERPARAMETERS:
+        raise ValueError(f"architecture is {architecture!r}, expected one of {', '.join(HYPERPARAMETERS)}")
+    from_file = {} if file is None else _parsed(file.read_bytes(), str(file))
+    preset = preset or from_file.pop("preset", None) or PRESETS[0]
+    if preset not in PRESETS:
+        raise ValueError(f"preset is {preset!r}, expected one of {', '.join(PRESETS)}")
+    resource = files(__package__).joinpath("presets", f"{architecture}-{preset}.toml")
+    entries = _parsed(resource.read_bytes(), resource.name)
     for source, given in ((str(file), from_file), ("option", options or {})):
         for name, value in given.items():
             entries[name] = _typed(source, name, value)
@@ -224,13 +223,13 @@ def configured(
     return Configuration(**{**entries, "architecture": architecture})
 
 
-def _read_toml(file: Path) -> dict[str, Any]:
+def _parsed(content: bytes, name: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text("utf-8"))
-    except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{file} is not TOML: {error}") from None
+        return tomllib.loads(content.decode("utf-8"))
     except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not UTF-8 text: byte {error.start}") from None
+        raise ValueError(f"{name} is not UTF-8 text: byte {error.start}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{name} is not TOML: {error}") from None
 
 
 _TYPES = get_type_hints(Configuration)

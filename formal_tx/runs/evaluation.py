@@ -87,7 +87,7 @@ def _translations(
     fits = [len(ids) < c.l_max for ids in model.tokenizer.encode_batch(sources)]
     shown = [source if fit else "" for source, fit in zip(sources, fits, strict=True)]
     progress(f"translating {sum(fits):,} texts with beam {beam}")
-    measured = {"translations": len(pairs), "too_long": len(pairs) - sum(fits)}
+    measured: dict[str, Any] = {"translations": len(pairs), "too_long": len(pairs) - sum(fits)}
     measured |= quality(translate(model, shown, beam=beam), references)
     if baselines:
         untrained = _untrained(c, model)

@@ -43,7 +43,7 @@ def generate(
     filters = _filters(temperature, top_k, top_p, min_p, repetition_penalty)
     if "" in stop:
         raise ValueError("a stop string is empty, expected text")
-    x = np.array([hp.bos_token, *tokenizer.encode(prompt)], np.int32)
+    x: Any = np.array([hp.bos_token, *tokenizer.encode(prompt)], np.int32)
     drawn = d_stream(
         x,
         model.params,

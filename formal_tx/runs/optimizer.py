@@ -49,10 +49,10 @@ def matrices(params: Any) -> Any:
 
 
 class AveragedState(NamedTuple):
-    """average: a running average of the parameters, of their shapes. count: how many updates are in it."""
+    """average: a running average of the parameters, of their shapes. updates: how many are in it."""
 
     average: Any
-    count: jax.Array
+    updates: jax.Array
 
 
 def averaged(decay: float) -> optax.GradientTransformation:
@@ -65,10 +65,10 @@ def averaged(decay: float) -> optax.GradientTransformation:
         return AveragedState(jax.tree.map(jnp.asarray, params), jnp.zeros((), jnp.int32))
 
     def update(updates: Any, state: AveragedState, params: Any = None) -> tuple[Any, AveragedState]:
-        n = state.count.astype(jnp.float32)
+        n = state.updates.astype(jnp.float32)
         keep = jnp.minimum(decay, (1 + n) / (10 + n))
         average = jax.tree.map(lambda a, W, u: keep * a + (1 - keep) * (W + u), state.average, params, updates)
-        return updates, AveragedState(average, state.count + 1)
+        return updates, AveragedState(average, state.updates + 1)
 
     return optax.GradientTransformation(init, update)
 

@@ -1,6 +1,7 @@
 """Using an encoder-decoder: what it predicts for each of many texts, by beam search, in batches of like length."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -51,8 +52,8 @@ def _context(model: Model, number: int, text: str) -> np.ndarray:
 def _search(model: Model, contexts: list[np.ndarray], beam: int, alpha: float, batch_size: int) -> list[np.ndarray]:
     """The best sequence for each context; the batch is filled up, so that all batches have few shapes."""
     hp = model.hyperparameters
-    lengths = np.array([len(z) for z in contexts] + [1] * (batch_size - len(contexts)), np.int32)
-    z = np.full((batch_size, lengths.max()), hp.eos_token, np.int32)
+    lengths: Any = np.array([len(z) for z in contexts] + [1] * (batch_size - len(contexts)), np.int32)
+    z: Any = np.full((batch_size, lengths.max()), hp.eos_token, np.int32)
     for row, context in zip(z, contexts, strict=False):
         row[: len(context)] = context
     # A translation is seldom twice as long as its source; the room is what an unfinished search costs.
