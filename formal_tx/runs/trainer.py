@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from .checkpoints import Checkpoints
@@ -71,13 +72,16 @@ class Trainer:
         init_key, self.step_key, self.held_out_key = jax.random.split(jax.random.key(c.seed), 3)
         self.checkpoints = Checkpoints(self.directory / "checkpoints", keep_last=c.keep)
         self.mesh = jax.make_mesh((jax.device_count(),), ("batch",), axis_types=(AxisType.Auto,))
-        self.update = jax.jit(self._update, donate_argnums=0)
+        everywhere = NamedSharding(self.mesh, PartitionSpec())
+        self.update = jax.jit(self._update, donate_argnums=0, out_shardings=everywhere)
         self.held_out = jax.jit(self.task.held_out)
-        self.state: State = jax.device_put(self._initial(init_key), NamedSharding(self.mesh, PartitionSpec()))
+        self.state: State = jax.jit(self._initial, out_shardings=everywhere)(init_key)
 
     def _initial(self, key: jax.Array) -> State:
         params = self.task.init(key, self.hyperparameters)
-        return {"params": params, "optimizer": self.optimizer.init(params)}
+        state = {"params": params, "optimizer": self.optimizer.init(params)}
+        # A type that is weak would be another type after the first step, which would be compiled twice.
+        return jax.tree.map(lambda a: jnp.asarray(a, a.dtype), state)
 
     def _update(self, state: State, batch: Batch, step: jax.Array) -> tuple[State, dict[str, jax.Array]]:
         key = jax.random.fold_in(self.step_key, step)

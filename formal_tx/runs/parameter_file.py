@@ -1,0 +1,99 @@
+"""The parameters of a model in a safetensors file, for this library and for others: each under its path, in float32."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from .. import __version__
+from ..hyperparameters import (
+    DTransformerHyperparameters,
+    EDTransformerHyperparameters,
+    ETransformerHyperparameters,
+    Hyperparameters,
+)
+from ..initialization import init_d_transformer, init_e_transformer, init_ed_transformer
+from ..parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
+from .files import write_whole
+from .outline import by_name, difference, outline
+
+FORMAT = 1
+
+
+class Architecture(NamedTuple):
+    """What one of the three architectures consists of."""
+
+    hyperparameters: type[Hyperparameters]
+    parameters: type
+    initialise: Callable[..., Any]
+
+
+ARCHITECTURES = {
+    "decoder": Architecture(DTransformerHyperparameters, DTransformerParameters, init_d_transformer),
+    "encoder": Architecture(ETransformerHyperparameters, ETransformerParameters, init_e_transformer),
+    "encoder-decoder": Architecture(EDTransformerHyperparameters, EDTransformerParameters, init_ed_transformer),
+}
+
+
+def require_architecture(name: Any) -> Architecture:
+    """The architecture of this name. Raises `ValueError` if there is none."""
+    if not isinstance(name, str) or name not in ARCHITECTURES:
+        raise ValueError(f"there is no architecture {name!r}; they are {', '.join(map(repr, ARCHITECTURES))}")
+    return ARCHITECTURES[name]
+
+
+def save_parameters(path: str | os.PathLike[str], params: Any) -> None:
+    """Writes the parameters of one of the architectures; the file is there whole or not at all.
+
+    Raises:
+      TypeError: they are of no architecture, or one has more digits than float32. OSError: the file cannot be written.
+    """
+    names = [name for name, architecture in ARCHITECTURES.items() if isinstance(params, architecture.parameters)]
+    if not names:
+        raise TypeError(f"params is of type {type(params).__name__}, expected the parameters of an architecture")
+    named = by_name(params)
+    for name, W in named.items():
+        if not np.can_cast(W.dtype, np.float32):
+            raise TypeError(f"params.{name} has dtype {W.dtype}, expected one that float32 includes")
+    tensors = {name: np.asarray(W, np.float32, order="C") for name, W in named.items()}
+    write_whole(Path(path), save(tensors, {"format": str(FORMAT), "architecture": names[0], "formal-tx": __version__}))
+
+
+def load_parameters(path: str | os.PathLike[str], hyperparameters: Any, architecture: str) -> Any:
+    """The parameters that `save_parameters` wrote, in the pytree that these hyperparameters give.
+
+    Raises:
+      OSError: the file cannot be read.
+      ValueError: it is no such file, is of another architecture, or has a tensor too few, too many or of another shape.
+    """
+    initialise = require_architecture(architecture).initialise
+    expected = jax.eval_shape(lambda: initialise(jax.random.key(0), hyperparameters))
+    named = by_name(expected)
+    try:
+        with safe_open(path, framework="numpy") as file:
+            _require_metadata(path, file.metadata() or {}, architecture)
+            names = file.keys()
+            found = {name: _outline(file.get_slice(name)) for name in names}
+            differs = difference(found, outline(named))
+            if differs is not None:
+                raise ValueError(f"{path} does not fit {hyperparameters}: {differs}")
+            leaves = [jax.device_put(file.get_tensor(name)) for name in named]
+    except SafetensorError as error:
+        raise ValueError(f"{path} is no safetensors file, or has been cut short: {error}") from error
+    return jax.tree.unflatten(jax.tree.structure(expected), leaves)
+
+
+def _outline(tensor: Any) -> str:
+    dtype = tensor.get_dtype()
+    return f"{'float32' if dtype == 'F32' else dtype} {tuple(tensor.get_shape())}"
+
+
+def _require_metadata(path: Any, metadata: dict[str, str], architecture: str) -> None:
+    for name, expected in {"format": str(FORMAT), "architecture": architecture}.items():
+        if metadata.get(name) != expected:
+            raise ValueError(f"{path} has {name} {metadata.get(name)!r} in its metadata, expected {expected!r}")
