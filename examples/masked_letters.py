@@ -15,10 +15,10 @@ import optax
 
 from formal_tx import ETransformerHyperparameters, e_training, e_transformer, init_e_transformer
 from formal_tx.data import batches, corpus
-from formal_tx.data.characters import CharacterTokenizer
+from formal_tx.data.tokenizer import Tokenizer
 
 LONGEST, BATCH = 10, 128
-tokenizer = CharacterTokenizer.from_text("abcdefghijklmnopqrstuvwxyz")
+tokenizer = Tokenizer.train("characters", ["abcdefghijklmnopqrstuvwxyz"])
 bos, eos, mask = tokenizer.bos_token, tokenizer.eos_token, tokenizer.mask_token
 hp = ETransformerHyperparameters(l_max=LONGEST + 2, L=2, H=4, d_e=64, d_mlp=128, N_V=tokenizer.N_V)
 

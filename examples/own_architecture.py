@@ -16,10 +16,10 @@ import optax
 
 from formal_tx import init_mh_attention, layer_norm, mh_attention, positional_embedding, token_embedding, unembedding
 from formal_tx.data import batches, corpus
-from formal_tx.data.characters import CharacterTokenizer
+from formal_tx.data.tokenizer import Tokenizer
 
 L, D_E, BATCH, UPDATES = 24, 32, 64, 50 if "--quick" in sys.argv else 300
-tokenizer, rng = CharacterTokenizer(" abcdefghijklmnopqrstuvwxyz"), np.random.default_rng(0)
+tokenizer, rng = Tokenizer.train("characters", [" abcdefghijklmnopqrstuvwxyz"]), np.random.default_rng(0)
 keys = jax.random.split(jax.random.key(0), 4)
 params = {
     "W_e": 0.1 * jax.random.normal(keys[0], (tokenizer.N_V, D_E)),

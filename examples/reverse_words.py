@@ -15,10 +15,10 @@ import optax
 
 from formal_tx import EDTransformerHyperparameters, ed_inference, ed_training, init_ed_transformer
 from formal_tx.data import batches, corpus
-from formal_tx.data.characters import CharacterTokenizer
+from formal_tx.data.tokenizer import Tokenizer
 
 LONGEST, BATCH = 7, 64
-tokenizer = CharacterTokenizer.from_text("abcdefghijklmnopqrstuvwxyz")
+tokenizer = Tokenizer.train("characters", ["abcdefghijklmnopqrstuvwxyz"])
 bos, eos = tokenizer.bos_token, tokenizer.eos_token
 hp = EDTransformerHyperparameters(l_max=LONGEST + 2, L_enc=1, L_dec=1, H=4, d_e=64, d_mlp=128, N_V=tokenizer.N_V)
 

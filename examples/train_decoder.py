@@ -13,10 +13,10 @@ import optax
 
 from formal_tx import DTransformerHyperparameters, d_inference, d_training, init_d_transformer
 from formal_tx.data import batches, corpus
-from formal_tx.data.characters import CharacterTokenizer
+from formal_tx.data.tokenizer import Tokenizer
 from formal_tx.losses import d_loss
 
-tokenizer = CharacterTokenizer.from_text(corpus.english("train"))
+tokenizer = Tokenizer.train("characters", [corpus.english("train")])
 hp = DTransformerHyperparameters(l_max=48, L=2, H=4, d_e=64, d_mlp=256, N_V=tokenizer.N_V)
 BATCH, UPDATES_PER_CALL = 16, 50
 

@@ -1,7 +1,7 @@
 """The key/value cache: what attention has already computed of the past, so that a new token costs one token.
 
-A cache has a slot for each position. Within a step the layers only read it; the keys and values of the new token come out
-of the scan over layers as its states, and are then written to all layers at once, in place.
+A cache has a slot for each position. Within a step the layers only read it; the keys and values of the new token come
+out of the scan over layers as its states, and are then written to all layers at once, in place.
 """
 
 import jax
@@ -12,7 +12,7 @@ from jax import lax
 from . import masks
 from .architectures import Attend
 from .attention import answer, join_heads
-from .linear import affine, aligned
+from .linear import affine, aligned, softmax
 
 
 @struct.dataclass
@@ -66,18 +66,25 @@ def with_slots(kept: KeyValueCache, slots: int) -> KeyValueCache:
 def cached_attend(t: jax.Array) -> Attend:
     """Line 6 of Algorithm 10 (and 14 of Algorithm 8) for one token at position `t` (), or (...) for each sequence.
 
-    By causality it is what the whole sequence would give. The layer's cache supplies the tokens before `t`; the new state
-    is the new token's keys and values alone, to be written by `write`.
+    By causality it is what the whole sequence would give. The layer's cache supplies the tokens before `t`; the new
+    state is the new token's keys and values alone, to be written by `write`.
     """
 
     def attend(X, W, cache):
-        new = _keys_and_values(X, W.heads)
-        seen = jax.tree.map(lambda past, row: _write(past, row, t), cache, new)
+        Q, new = affine(X, W.heads.W_q, W.heads.b_q), _keys_and_values(X, W.heads)
         now = t[..., None, None, None]  # axes for heads, queries, and keys
-        mask = aligned(jnp.arange(cache.slots), now) <= now
-        return join_heads(answer(affine(X, W.heads.W_q, W.heads.b_q), seen.K, seen.V, mask), W), new
+        before = aligned(jnp.arange(cache.slots), now) < now
+        return join_heads(_answer(Q, cache, new, before), W), new
 
     return attend
+
+
+def _answer(Q, past, new, mask):
+    """Lines 4 to 6 of Algorithm 4 for keys in two parts: to write the new one among the past ones would copy them."""
+    S = Q @ past.K.mT
+    S = jnp.concatenate([jnp.where(aligned(mask, S), S, -jnp.inf), Q @ new.K.mT], axis=-1)
+    A = softmax(S / jnp.sqrt(jnp.asarray(Q.shape[-1], S.dtype)))
+    return A[..., :-1] @ past.V + A[..., -1:] @ new.V
 
 
 def write(cache: KeyValueCache, new: KeyValueCache, t: jax.Array) -> KeyValueCache:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from .compilation_cache import keep_compilations
 from .console import output, output_json
 
 
@@ -18,6 +19,7 @@ def fill(
     from ..runs.filling import fill as guesses
     from ..runs.model_directory import load_model
 
+    keep_compilations()
     found = guesses(load_model(directory), text, top=top)
     if json:
         output_json({"text": text, "blanks": [[guess._asdict() for guess in blank] for blank in found]})

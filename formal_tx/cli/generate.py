@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from .compilation_cache import keep_compilations
 from .console import output_json
 
 
@@ -37,6 +38,7 @@ def generate(
     from ..runs.model_directory import load_model
 
     start = time.perf_counter()
+    keep_compilations()
     options: dict[str, Any] = {
         "tokens": tokens,
         "temperature": temperature,

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from .compilation_cache import keep_compilations
 from .console import output_json
 
 
@@ -23,6 +24,7 @@ def translate(
     from ..runs.model_directory import load_model
     from ..runs.translation import translate as all_lines
 
+    keep_compilations()
     lines = _lines(file)
     for source, target in zip(
         lines, all_lines(load_model(directory), lines, beam=beam, alpha=alpha, batch_size=batch_size), strict=True

@@ -1,8 +1,16 @@
-"""Cutting data into the arrays that training takes; the paper says nothing of how (section 3)."""
+"""Cutting data into the arrays that training takes; the paper says nothing of how (section 3).
+
+`Windows` and `Buckets` are for corpora on disk, the functions for small data in memory.
+"""
 
 from collections.abc import Sequence
 
 import numpy as np
+
+from .buckets import Buckets
+from .windows import Windows
+
+__all__ = ["Buckets", "Windows", "consecutive", "padded", "windows"]
 
 
 def windows(ids: np.ndarray, length: int, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -208,7 +208,8 @@ def configured(
     if architecture not in HYPERPARAMETERS:
         raise ValueError(f"architecture is {architecture!r}, expected one of {', '.join(HYPERPARAMETERS)}")
     from_file = {} if file is None else _parsed(file.read_bytes(), str(file))
-    preset = preset or from_file.pop("preset", None) or PRESETS[0]
+    named = from_file.pop("preset", None)
+    preset = preset or named or PRESETS[0]
     if preset not in PRESETS:
         raise ValueError(f"preset is {preset!r}, expected one of {', '.join(PRESETS)}")
     resource = files(__package__).joinpath("presets", f"{architecture}-{preset}.toml")

@@ -39,7 +39,7 @@ def guesses(c: Configuration, model: Model, tokens: TokenFile, baselines: bool) 
         x_tilde, chosen = MASKING[c.masking](key, x, hp, c.mask_probability)
         x_tilde = np.asarray(x_tilde)
         chosen = x_tilde == hp.mask_token if chosen is None else np.asarray(chosen)
-        chosen &= batch["counted"] & legal[x]
+        chosen = chosen & batch["counted"] & legal[x]
         hits = np.asarray(best(model.params, x_tilde, batch["lengths"], batch["segments"])) == x[..., None]
         found["model"].append(hits[chosen])
         if counts is not None:

@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .files import write_whole
+
 NAME = "log.jsonl"
 
 
@@ -13,7 +15,7 @@ class Log:
     def __init__(self, directory: Path, step: int) -> None:
         self.path = directory / NAME
         entries = [entry for entry in read_log(directory) if entry["step"] <= step] if self.path.exists() else []
-        self.path.write_text("".join(f"{json.dumps(entry)}\n" for entry in entries), "utf-8")
+        write_whole(self.path, "".join(f"{json.dumps(entry)}\n" for entry in entries).encode())
 
     def write(self, **entry: Any) -> None:
         """Append an entry; it is on its way to the disk when this returns."""
@@ -25,7 +27,7 @@ def read_log(directory: Path) -> list[dict[str, Any]]:
     """The entries of a run's log; a last line that was cut short by a crash is left out.
 
     Raises:
-      FileNotFoundError: there is no log. ValueError: a line that is not the last is no JSON object.
+      FileNotFoundError: there is no log. ValueError: a line that is not the last is no entry.
     """
     path = directory / NAME
     if not path.is_file():
@@ -34,9 +36,16 @@ def read_log(directory: Path) -> list[dict[str, Any]]:
     entries = []
     for number, text in enumerate(lines, start=1):
         try:
-            entries.append(json.loads(text))
-        except json.JSONDecodeError as error:
+            entries.append(_entry(text))
+        except ValueError as error:
             if number == len(lines):
                 break
             raise ValueError(f"{path}, line {number}: {error}") from None
     return entries
+
+
+def _entry(text: str) -> dict[str, Any]:
+    entry = json.loads(text)
+    if not isinstance(entry, dict) or not isinstance(entry.get("step"), int):
+        raise ValueError(f"{text.strip()} is no entry: expected an object with a step")
+    return entry

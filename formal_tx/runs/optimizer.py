@@ -17,22 +17,30 @@ def schedule(c: Configuration) -> optax.Schedule:
         warmup = max(c.warmup, 1)
         # Section 5.3 of 1706.03762, with the peak given instead of following from d_model.
         return lambda step: c.learning_rate * jnp.minimum((step + 1) / warmup, jnp.sqrt(warmup / (step + 1)))
+    if c.warmup == 0:  # optax's warm-up of no steps never leaves its beginning
+        return optax.constant_schedule(c.learning_rate)
     return optax.warmup_constant_schedule(0.0, c.learning_rate, c.warmup)
 
 
 def optimizer(c: Configuration) -> optax.GradientTransformation:
     """The optimiser; its state also holds the gradient's norm and, if asked for, the averaged parameters."""
-    parts = [optax.snapshot(GRADIENT_NORM, optax.global_norm)]
+    parts = [optax.snapshot(GRADIENT_NORM, optax.tree.norm)]
     if c.clip:
         parts.append(optax.clip_by_global_norm(c.clip))
     parts.append(optax.adamw(schedule(c), b1=c.b1, b2=c.b2, weight_decay=c.weight_decay, mask=matrices))
     if c.ema:
         parts.append(averaged(c.ema))
-    chain = optax.chain(*parts)
-    if c.dtype == "float16":
-        # Its gradients may overflow; an update that did is left out.
-        chain = optax.apply_if_finite(chain, max_consecutive_errors=100)
-    return chain if c.accumulate == 1 else optax.MultiSteps(chain, c.accumulate).gradient_transformation()
+    return _in_parts(optax.chain(*parts), c)
+
+
+def _in_parts(chain: optax.GradientTransformation, c: Configuration) -> optax.GradientTransformation:
+    """One update from the mean of `accumulate` gradients. Those of float16 may overflow: one that did is left out."""
+    overflows = c.dtype == "float16"
+    if c.accumulate == 1:
+        return optax.apply_if_finite(chain, max_consecutive_errors=100) if overflows else chain
+    # It has to be left out before it is added: 0 times infinity, with which a sum begins anew, is nan.
+    skip = optax.skip_not_finite if overflows else None
+    return optax.MultiSteps(chain, c.accumulate, should_skip_update_fn=skip).gradient_transformation()
 
 
 GRADIENT_NORM = "gradient_norm"
@@ -40,7 +48,7 @@ GRADIENT_NORM = "gradient_norm"
 
 def gradient_norm(optimizer_state: Any) -> jax.Array:
     """The global norm of the last gradient, before it was clipped."""
-    return optax.tree_utils.tree_get(optimizer_state, GRADIENT_NORM)
+    return optax.tree.get(optimizer_state, GRADIENT_NORM)
 
 
 def matrices(params: Any) -> Any:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import formal_tx
+from formal_tx.filters import top_k
 
 from .cases import INFERENCE, KEY, Later, bad, call, good, jitted, models, nan_at, refused, spoiled
 
@@ -141,6 +142,46 @@ class TestBoth:
 )
 def test_refused(name, changes, error, message):
     refused(name, changes, error, message)
+
+
+A_FILTER = "expected a filter, top_k(5) for example"
+
+
+@EVERY_INFERENCE
+@pytest.mark.parametrize(
+    ("filters", "found"),
+    [
+        (5, "filters is of type int, expected filters"),
+        (None, "filters is of type NoneType, expected filters"),
+        ("top_k", "filters is of type str, expected filters"),
+        ([top_k(2), 5], f"filters[1] is of type int, {A_FILTER}"),
+        (("greedy",), f"filters[0] is of type str, {A_FILTER}"),
+    ],
+)
+def test_filters(name, filters, found):
+    refused(name, {"filters": filters}, TypeError, f"{name}: {found}")
+
+
+@pytest.mark.parametrize(
+    ("stop", "error", "message"),
+    [
+        ((1, 11), ValueError, "stop[1] is 11, outside [0, N_V) = [0, 11)"),
+        ([-1], ValueError, "stop[0] is -1, outside [0, N_V) = [0, 11)"),
+        (3, ValueError, "stop has shape (), expected a sequence of token ids"),
+        ([[1]], ValueError, "stop has shape (1, 1), expected a sequence of token ids"),
+        ([1.0], TypeError, "stop has dtype float64, expected integers"),
+        ([True], TypeError, "stop has dtype bool, expected integers"),
+        (("a",), TypeError, "stop has dtype <U1, expected an array of numbers"),
+        (None, TypeError, "stop is None, expected an array of numbers"),
+    ],
+)
+def test_stop(stop, error, message):
+    refused("d_inference", {"stop": stop}, error, f"d_inference: {message}")
+
+
+def test_stop_that_is_traced():
+    with pytest.raises(TypeError, match=r"^d_inference: stop is traced, expected token ids that are known beforehand"):
+        jax.jit(lambda token: call("d_inference", stop=token))(jnp.array([1]))
 
 
 def test_a_prompt_as_long_as_l_max():

@@ -14,12 +14,15 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 SAYS = {
     "attention_by_hand": ("line 6: V_tilde = V @ softmax(S / sqrt(d_attn))", "[[12.  4.  9.]", " [ 9.  9.]]"),
     "attention_maps": ("attention/1.Q", "layer 2, head 2", "@@"),
+    "masked_words": ("and god said to ____ , go → ", "the first guess is right for"),
     "masked_letters": ("50 updates", "king_om"),
     "my_attention": ("formal-tx check 5",),
     "own_architecture": ("English", "are told apart"),
     "reverse_words": ("50 updates of 64", "spelled backwards correctly"),
     "sample_by_hand": ("temperature 0.01, top  1: 'And he ",),
+    "train_bpe": ("kind='bpe', N_V=512", "bits per character"),
     "train_decoder": ("held-out books: ", "In the beginning "),
+    "translate": ("  → ", "BLEU and chrF: {'bleu': ", "a copy of the source: {'bleu': "),
 }
 
 

@@ -1,5 +1,7 @@
 """Algorithms 14 and 15: properties of what they generate, and of the distribution they draw from."""
 
+import subprocess
+import sys
 from functools import partial
 
 import jax
@@ -11,7 +13,11 @@ from scipy import stats
 
 import algorithms
 import formal_tx
-from formal_tx.inference import d_prefill, d_step, draw, ed_prefill, ed_step
+from algorithms import decoding
+from formal_tx import filters
+from formal_tx.decoding import d_prefill, d_step, ed_prefill, ed_step
+from formal_tx.inference import draw
+from formal_tx.streaming import d_stream, ed_stream
 
 from .strategies import (
     ED,
@@ -142,13 +148,14 @@ def test_what_is_generated_are_tokens(seed):
 @few
 @given(seed=seeds)
 def test_the_cached_decoder_is_the_decoder(seed):
-    """P10.7: logits one token at a time, from the cache, are those of the whole sequence."""
+    """P10.7: logits one token at a time, from the cache, are those of the whole sequence, at every position."""
     x, params = tokens(seed, D.l_max), random_model(seed, D)
     expected = np.asarray(formal_tx.d_transformer_logits(x, params, D))
-    cache = d_prefill(x, jnp.asarray(L), jax.tree.map(jnp.asarray, params), D)
-    for t in range(L - 1, D.l_max):
-        logits, cache = d_step(jnp.asarray(x[t]), jnp.asarray(t), cache, params, D)
-        close(logits, expected[t])
+    for given_ in (1, L):
+        cache = d_prefill(x[:given_], params, D)
+        for t in range(given_ - 1, D.l_max):
+            logits, cache = d_step(x[t], t, cache, params, D)
+            close(logits, expected[t])
 
 
 @few
@@ -296,14 +303,13 @@ def test_a_model_that_ends_at_once():
 @few
 @given(seed=seeds)
 def test_the_cached_encoder_decoder_is_the_encoder_decoder(seed):
-    """P15.3: logits one token at a time, from caches, are those of the whole sequence."""
+    """P15.3: logits one token at a time, from caches, are those of the whole sequence, at every position."""
     z, params = ed_input(seed)
     x = tokens(seed + 1, ED.l_max)
     expected = np.asarray(formal_tx.ed_transformer_logits(z, x, params, ED))
-    params = jax.tree.map(jnp.asarray, params)
-    past, context = ed_prefill(z, jnp.asarray(L), params, ED)
+    cache = ed_prefill(z, params, ED)
     for t in range(ED.l_max):
-        logits, past = ed_step(jnp.asarray(x[t]), jnp.asarray(t), past, context, jnp.asarray(L), params, ED)
+        logits, cache = ed_step(x[t], t, cache, params, ED)
         close(logits, expected[t])
 
 
@@ -360,3 +366,156 @@ def test_prediction_is_deterministic(seed):
 
 
 ed_jitted = jax.jit(lambda z, params, key: ed_inference(z, params, key=key))
+
+
+# What is added to the print: filters, tokens that end a text, streams
+
+
+@few
+@given(seed=seeds)
+def test_filters_by_hand(seed):
+    """The filters see logits / τ and the tokens so far, the prompt's included, at every step."""
+    x, params, key = tokens(seed, L), random_model(seed, D), jax.random.key(seed)
+    chosen = (filters.repetition_penalty(1.5), filters.top_k(3))
+    text = list(x)
+    for t in range(L, L + LENGTH):
+        logits = np.asarray(formal_tx.d_transformer_logits(np.pad(text, (0, D.l_max - t)), params, D))[t - 1] / 0.7
+        logits = decoding.top_k(decoding.repetition_penalty(logits, set(text), 1.5), 3)
+        text.append(gumbel_max(logits, 1.0, jax.random.fold_in(key, t)))
+    y = d_inference(x, params, temperature=0.7, key=key, filters=chosen)
+    np.testing.assert_array_equal(y, text[L:])
+
+
+@few
+@given(seed=seeds)
+def test_filters_of_the_encoder_decoder_by_hand(seed):
+    """bos_token counts as seen."""
+    z, params = ed_input(seed)
+    key, x_hat = jax.random.key(seed), [BOS]
+    while x_hat[-1] != EOS and len(x_hat) <= ED.l_max:
+        padded = np.pad(x_hat, (0, ED.l_max - len(x_hat)))
+        logits = np.asarray(formal_tx.ed_transformer_logits(z, padded, params, ED))[len(x_hat) - 1] / 2.0
+        logits = decoding.top_p(decoding.repetition_penalty(logits, set(x_hat), 3.0), 0.9)
+        x_hat.append(gumbel_max(logits, 1.0, jax.random.fold_in(key, len(x_hat))))
+    chosen = (filters.repetition_penalty(3.0), filters.top_p(0.9))
+    np.testing.assert_array_equal(ed_inference(z, params, temperature=2.0, key=key, filters=chosen), x_hat)
+
+
+def test_filters_that_change_nothing():
+    """All kept is nothing done, whatever k, p and r are called."""
+    x, params, key = tokens(0, 2, L), random_model(0, D), jax.random.key(0)
+    kept = (filters.top_k(N_V), filters.top_p(1), filters.repetition_penalty(1), lambda logits, seen: logits)
+    np.testing.assert_array_equal(d_inference(x, params, key=key, filters=kept), d_inference(x, params, key=key))
+    np.testing.assert_array_equal(
+        d_inference(x, params, key=key, filters=filters.greedy()), d_inference(x, params, key=key, temperature=1e-9)
+    )
+
+
+def test_filters_that_leave_nothing():
+    """No token is drawn where none is left."""
+    x, params = tokens(0, L), random_model(0, D)
+    y = d_inference(x, params, key=jax.random.key(0), filters=lambda logits, seen: jnp.full_like(logits, -jnp.inf))
+    assert y.tolist() == [-1] * LENGTH
+
+
+def test_a_batch_with_filters_is_a_loop():
+    params, keys = random_model(0, D), jax.random.split(jax.random.key(0), 4)
+    x, lengths = tokens(0, 4, L), np.array([1, 3, 2, 3])
+    x[np.arange(L) >= lengths[:, None]] = N_V + 5
+    chosen = (filters.repetition_penalty(2.0), filters.top_k(4))
+    options = {"filters": chosen, "stop": (0, 5), "temperature": 2.0}
+    y = d_inference(x, params, key=keys, lengths=lengths, **options)
+    for i in range(4):
+        np.testing.assert_array_equal(d_inference(x[i, : lengths[i]], params, key=keys[i], **options), y[i])
+
+
+@few
+@given(seed=seeds)
+def test_tokens_that_end_a_text(seed):
+    """Up to the first of them, which fills the rest, the text is the same; one in the prompt ends nothing."""
+    x, params, key = tokens(seed, 3, L), random_model(seed, D), jax.random.key(seed)
+    stop = (int(x[0, -1]), 2, 7)
+    whole = np.asarray(d_inference(x, params, key=key, temperature=3.0))
+    y = np.asarray(d_inference(x, params, key=key, temperature=3.0, stop=stop))
+    for row, all_of_it in zip(y, whole, strict=True):
+        ends = np.flatnonzero(np.isin(all_of_it, stop))
+        n = ends[0] + 1 if ends.size else LENGTH
+        np.testing.assert_array_equal(row[:n], all_of_it[:n])
+        assert (row[n:] == row[n - 1]).all()
+
+
+@few
+@given(seed=seeds)
+def test_streams_give_what_the_algorithms_give(seed):
+    x, key = tokens(seed, L), jax.random.key(seed)
+    options = {"temperature": 2.0, "filters": (filters.repetition_penalty(1.2), filters.top_k(8))}
+    params = random_model(seed, D)
+    whole = d_inference(x, params, key=key, length=D.l_max - L + 1, **options).tolist()
+    assert list(d_stream(x, params, D, key=key, **options)) == whole
+    assert list(d_stream(x, params, D, key=key, length=2, **options)) == whole[:2]
+    stream = d_stream(x, params, D, key=key, stop=(whole[2],), **options)
+    assert list(stream) == whole[: whole.index(whole[2]) + 1]
+    params = random_model(seed, ED)
+    whole = ed_inference(x, params, key=key, **options).tolist()
+    assert [BOS, *ed_stream(x, params, ED, key=key, **options)] == whole
+    assert [BOS, *ed_stream(x, params, ED, key=key, l_max=2, **options)] == whole[:3]
+
+
+# In single precision, and how often anything is compiled
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cached_logits_in_single_precision(seed):
+    """All positions of both architectures that decode: within 1e-5 of the uncached forward pass."""
+    with jax.enable_x64(False):
+        x, z = tokens(seed, 2, 64), tokens(seed + 1, 2, 64)
+        hp = formal_tx.DTransformerHyperparameters(l_max=64, L=2, H=4, d_e=32, d_mlp=64, N_V=N_V)
+        params = formal_tx.init_d_transformer(jax.random.key(seed), hp)
+        worst = largest_error(formal_tx.d_transformer_logits(x, params, hp), x, d_prefill, d_step, x, params, hp)
+        hp = formal_tx.EDTransformerHyperparameters(l_max=64, L_enc=2, L_dec=2, H=4, d_e=32, d_mlp=64, N_V=N_V)
+        params = formal_tx.init_ed_transformer(jax.random.key(seed), hp)
+        expected = formal_tx.ed_transformer_logits(z, x, params, hp)
+        worst = max(worst, largest_error(expected, z, ed_prefill, ed_step, x, params, hp))
+    assert worst <= 1e-5
+
+
+def largest_error(expected, prompt, prefill, step, x, params, hyperparameters):
+    cache, errors = prefill(prompt[:, :7], params, hyperparameters), []
+    cache = prefill(prompt, params, hyperparameters) if prefill is ed_prefill else cache
+    for t in range(x.shape[-1]):
+        logits, cache = step(x[:, t], t, cache, params, hyperparameters)
+        errors.append(np.abs(np.asarray(logits) - np.asarray(expected[:, t])).max())
+    return max(errors)
+
+
+COUNT = """
+import sys
+import jax, numpy as np
+import formal_tx
+from formal_tx.streaming import d_stream
+
+counted = []
+jax.monitoring.register_event_duration_secs_listener(
+    lambda event, seconds, **_: counted.append(event) if event.endswith("backend_compile_duration") else None
+)
+hp = formal_tx.DTransformerHyperparameters(l_max=160, L=1, H=2, d_e=8, d_mlp=8, N_V=50)
+params = jax.jit(formal_tx.init_d_transformer, static_argnums=1)(jax.random.key(0), hp)
+key = jax.random.key(1)
+before = len(counted)
+assert before > 0
+for l in range(1, 129):
+    x = np.arange(l) % 50
+    y = formal_tx.d_inference(x, params, hp, length=5, key=key)
+algorithm, before = len(counted) - before, len(counted)
+for l in range(1, 129):
+    y = list(d_stream(np.arange(l) % 50, params, hp, length=5, key=key))
+print(algorithm, len(counted) - before)
+"""
+
+
+def test_prompt_lengths_compile_nothing_anew():
+    """128 lengths in one process: at most 9 compilations, those of every small operation included; and for a stream."""
+    run = subprocess.run([sys.executable, "-c", COUNT], capture_output=True, text=True, check=True, timeout=300)
+    algorithm, stream = map(int, run.stdout.split())
+    assert 4 <= algorithm <= 9
+    assert 4 <= stream <= 9

@@ -1,0 +1,90 @@
+"""Small training runs on the embedded corpus, for the tests of what comes of them."""
+
+import json
+import tempfile
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import jax
+from jax.experimental.compilation_cache import compilation_cache
+from safetensors.numpy import load_file
+
+from formal_tx.data import corpus
+from formal_tx.runs.configuration import configured
+from formal_tx.runs.sources import Sources
+from formal_tx.runs.train import train
+
+ARCHITECTURES = ("decoder", "encoder", "encoder-decoder")
+OWN = {
+    "decoder": {"L": 1},
+    "encoder": {"L": 1, "N_V": 64},
+    "encoder-decoder": {"L_enc": 1, "L_dec": 1, "tokenizer": "characters"},
+}
+SMALL = {
+    **{"H": 2, "d_e": 16, "d_mlp": 32, "l_max": 16, "steps": 12, "batch_size": 8, "warmup": 2, "log_every": 1},
+    **{"evaluate_every": 4, "evaluate_batches": 2, "checkpoint_every": 5},
+}
+TIMES = ("tokens_per_second", "share_of_limit")  # what a log has that no two runs share
+COMPILED = tempfile.TemporaryDirectory()
+
+
+@contextmanager
+def as_users_have_it():
+    """JAX as it comes (at its strictest optax's AdamW does not run), and what was compiled once is not again."""
+    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+    before = {name: getattr(jax.config, name) for name in names}
+    _keep_compilations(dict(zip(names, (COMPILED.name, 0.0), strict=True)))
+    try:
+        with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
+            yield
+    finally:
+        _keep_compilations(before)
+
+
+def _keep_compilations(settings):
+    for name, value in settings.items():
+        jax.config.update(name, value)
+    compilation_cache.reset_cache()
+
+
+def settings(architecture, **more):
+    """The configuration of a small run."""
+    return configured(architecture, options={**SMALL, **OWN[architecture], **more})
+
+
+def write_text(path, characters=20_000):
+    """The beginning of the English text."""
+    path.write_text(corpus.english()[:characters], "utf-8")
+    return str(path)
+
+
+def write_pairs(path, pairs=300):
+    """The first two words of verses in both languages."""
+    short = ((" ".join(side.split()[:2])[:14] for side in pair) for pair in islice(corpus.pairs("train"), pairs))
+    path.write_text("".join("\t".join(pair) + "\n" for pair in short), "utf-8")
+    return str(path)
+
+
+def sources_for(architecture, directory):
+    """Text or pairs, in a file in `directory`."""
+    directory = Path(directory)
+    if architecture == "encoder-decoder":
+        return Sources((write_pairs(directory / "pairs.tsv"),))
+    return Sources((write_text(directory / "text.txt"),))
+
+
+def run(architecture, directory, sources, *, resume=False, reporter=None, **more):
+    """A small run, begun or gone on with."""
+    return train(settings(architecture, **more), directory, sources, resume=resume, reporter=reporter)
+
+
+def outcome(directory):
+    """All that two runs with the same outcome share: parameters, record, log without times."""
+    config = json.loads((directory / "config.json").read_text())
+    log = [json.loads(line) for line in (directory / "log.jsonl").read_text().splitlines()]
+    return {
+        "parameters": {name: W.tobytes() for name, W in load_file(directory / "model.safetensors").items()},
+        "result": config["result"],
+        "log": [{name: value for name, value in entry.items() if name not in TIMES} for entry in log],
+    }
