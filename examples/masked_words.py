@@ -1,6 +1,6 @@
 """An encoder learns to guess masked words (Algorithm 12, with BERT's 80/10/10), and fills in blanks (Algorithm 9).
 
-    python examples/masked_words.py [--quick]
+python examples/masked_words.py [--quick]
 """
 
 import sys

@@ -10,8 +10,8 @@ import jax
 import numpy as np
 from train_decoder import hp, tokenizer, train
 
-from formal_tx import filters
-from formal_tx.decoding import d_prefill, d_step
+from formal_tx.inference import filters
+from formal_tx.inference.decoding import d_prefill, d_step
 
 
 def sample(params, prompt, *, length, chosen, key):

@@ -1,6 +1,6 @@
 """A decoder of byte-level BPE tokens, from text to a model directory and back to text, in one call each.
 
-    python examples/train_bpe.py [--quick]
+python examples/train_bpe.py [--quick]
 """
 
 import sys

@@ -1,7 +1,7 @@
 """An encoder-decoder translates English to Spanish: Algorithm 11 trains Algorithm 8, beam search decodes.
 
-A few minutes make a small model that has learnt which words are frequent; `formal-tx train encoder-decoder --preset small`
-takes an hour and learns to translate (docs/translation.md).
+A few minutes make a small model that has learnt which words are frequent; with `--preset small`,
+`formal-tx train encoder-decoder` takes an hour and learns to translate (docs/translation.md).
 
     python examples/translate.py [--quick]
 """

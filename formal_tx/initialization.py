@@ -65,7 +65,9 @@ def _draw(key: PRNGKeyArray, treedef: Any, starts: tuple[_Start, ...]) -> Any:
     sizes = [prod(start.shape) if start.scale else 0 for start in starts]
     parts = jnp.split(jax.random.normal(key, (sum(sizes),)), np.cumsum(sizes)[:-1])
     arrays = [
-        start.mean + start.scale * part.reshape(start.shape) if start.scale else jnp.full(start.shape, start.mean, float)
+        start.mean + start.scale * part.reshape(start.shape)
+        if start.scale
+        else jnp.full(start.shape, start.mean, part.dtype)  # a type of its own, or what it meets is compiled twice
         for start, part in zip(starts, parts, strict=True)
     ]
     return jax.tree.unflatten(treedef, arrays)

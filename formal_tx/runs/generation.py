@@ -7,8 +7,8 @@ import jax
 import numpy as np
 
 from ..data.stream_decoder import StreamDecoder
-from ..filters import Filter, greedy, min_p, repetition_penalty, top_k, top_p
-from ..streaming import d_stream
+from ..inference.filters import Filter, greedy, min_p, repetition_penalty, top_k, top_p
+from ..inference.streaming import d_stream
 from .model_directory import Model
 from .requires import require_model
 
@@ -32,7 +32,7 @@ def generate(
       model: a decoder. prompt: any text that its tokenizer knows; it stands at the beginning of a document.
       tokens: at most so many; as many as fit into the model's l_max unless given. The text ends with eos_token.
       temperature: τ; 0 is always the most likely token.
-      top_k, top_p, min_p, repetition_penalty: as in `formal_tx.filters`, none unless given.
+      top_k, top_p, min_p, repetition_penalty: as in `formal_tx.inference.filters`, none unless given.
       seed: of the random numbers. stop: strings at whose first occurrence the text ends; they are not part of it.
     Raises:
       TypeError: for a model that is no decoder. ValueError: for a prompt with unknown characters or without room for

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..beam_search import ed_beam_search
+from ..inference.beam_search import ed_beam_search
 from .model_directory import Model
 from .requires import require_model
 

@@ -7,10 +7,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from formal_tx import filters
-from formal_tx.beam_search import d_beam_search, ed_beam_search
-from formal_tx.decoding import d_prefill, d_step, ed_prefill, ed_step
-from formal_tx.streaming import d_stream, ed_stream
+from formal_tx.inference import filters
+from formal_tx.inference.beam_search import d_beam_search, ed_beam_search
+from formal_tx.inference.decoding import d_prefill, d_step, ed_prefill, ed_step
+from formal_tx.inference.streaming import d_stream, ed_stream
 
 from .cases import ED, KEY, D, models, nan_at, spoiled
 

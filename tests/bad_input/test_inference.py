@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import formal_tx
-from formal_tx.filters import top_k
+from formal_tx.inference.filters import top_k
 
 from .cases import INFERENCE, KEY, Later, bad, call, good, jitted, models, nan_at, refused, spoiled
 

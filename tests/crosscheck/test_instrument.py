@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import pytest
 
 import formal_tx.architectures
-import formal_tx.cache
 import formal_tx.embedding
+import formal_tx.inference.cache
 import formal_tx.losses
 import formal_tx.normalization
 from formal_tx import masks
@@ -43,8 +43,8 @@ def swap_heads(Y_h, params):
 formal_join = attention_module.join_heads
 
 
-def strictly_before(x, lengths):
-    del lengths
+def strictly_before(x, lengths, segments):
+    del lengths, segments
     return x[..., :-1], jnp.ones(x[..., 1:].shape, bool)  # the targets are not shifted
 
 
@@ -60,8 +60,8 @@ def strictly_before(x, lengths):
         (formal_tx.architectures, "relu", tanh_gelu, 8, "7. Z, layer 1"),
         (formal_tx.architectures.masks, "causal", masks.full, 10, "6. X, layer 1"),
         (formal_tx.architectures.masks, "causal", masks.full, 8, "14. X, layer 1"),
-        (formal_tx.losses, "_next_tokens", strictly_before, 13, "5. loss, update 1"),
-        (formal_tx.cache, "_write", lambda past, new, start: past, 14, "4. p, token 1"),
+        (formal_tx.losses, "next_tokens", strictly_before, 13, "5. loss, update 1"),
+        (formal_tx.inference.cache, "_write", lambda past, new, start: past, 14, "4. p, token 1"),
     ],
 )
 def test_a_planted_mistake_is_caught_at_its_line(monkeypatch, module, name, mistake, number, place):

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import formal_tx
 from algorithms import decoding as paper
-from formal_tx import filters
-from formal_tx.beam_search import d_beam_search, ed_beam_search
+from formal_tx.inference import filters
+from formal_tx.inference.beam_search import d_beam_search, ed_beam_search
 
 from .strategies import ED, D, close, few, paper_parameters, pick, random_model, seeds, tokens
 

@@ -13,8 +13,7 @@ from scipy import stats
 import formal_tx
 from algorithms import decoding as paper
 from algorithms.notation import softmax
-from formal_tx import filters
-from formal_tx.inference import draw
+from formal_tx.inference import draw, filters
 
 from .strategies import D, close, normal, random_model, seeds, some, tokens
 

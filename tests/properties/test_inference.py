@@ -14,10 +14,9 @@ from scipy import stats
 import algorithms
 import formal_tx
 from algorithms import decoding
-from formal_tx import filters
-from formal_tx.decoding import d_prefill, d_step, ed_prefill, ed_step
-from formal_tx.inference import draw
-from formal_tx.streaming import d_stream, ed_stream
+from formal_tx.inference import draw, filters
+from formal_tx.inference.decoding import d_prefill, d_step, ed_prefill, ed_step
+from formal_tx.inference.streaming import d_stream, ed_stream
 
 from .strategies import (
     ED,
@@ -492,7 +491,7 @@ COUNT = """
 import sys
 import jax, numpy as np
 import formal_tx
-from formal_tx.streaming import d_stream
+from formal_tx.inference.streaming import d_stream
 
 counted = []
 jax.monitoring.register_event_duration_secs_listener(

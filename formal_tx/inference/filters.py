@@ -13,9 +13,9 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from .contracts import is_concrete
-from .linear import wide
-from .validation import as_arrays, require_count, require_floats, require_number, require_positive
+from ..contracts import is_concrete
+from ..linear import wide
+from ..validation import as_arrays, require_count, require_floats, require_number, require_positive
 
 FilterLike = Any  # a Filter, or a function of (logits, seen)
 

@@ -9,9 +9,9 @@ import jax.numpy as jnp
 from flax import struct
 from jax import lax
 
+from ..linear import aligned, wide
 from .buckets import SMALLEST
 from .drawing import NO_TOKEN
-from .linear import aligned, wide
 
 
 class Hypotheses(NamedTuple):

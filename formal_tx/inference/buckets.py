@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from .contracts import is_concrete
+from ..contracts import is_concrete
 
 SMALLEST = 16  # padding to so little costs nothing, and each power of two below it would be a compilation more
 

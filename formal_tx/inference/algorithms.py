@@ -15,16 +15,16 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from ..contracts import is_concrete
+from ..hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
+from ..parameters import DTransformerParameters, EDTransformerParameters
+from ..tagging import line
+from ..validation import require_count, require_key
 from .buckets import bucket, cut
-from .contracts import is_concrete
+from .contracts import bucketed, d_prompt, ed_context, require_at_most, require_room
 from .decoding import d_prefill, d_step, ed_prefill, ed_step
 from .drawing import NO_TOKEN, Drawing, Text, draw
 from .filters import FilterLike
-from .hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
-from .inference_contracts import bucketed, d_prompt, ed_context, require_at_most, require_room
-from .parameters import DTransformerParameters, EDTransformerParameters
-from .tagging import line
-from .validation import require_count, require_key
 
 __all__ = ["NO_TOKEN", "d_inference", "draw", "ed_inference"]
 

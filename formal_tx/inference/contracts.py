@@ -5,17 +5,17 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from .architecture_contracts import (
+from ..architecture_contracts import (
     d_requires,
     require_hyperparameters,
     require_parameters,
     require_special_tokens,
     token_sequences,
 )
+from ..contracts import is_concrete, refuse_nan
+from ..parameters import EDTransformerParameters
+from ..validation import as_arrays, require_count
 from .buckets import bucket, on_device, padded
-from .contracts import is_concrete, refuse_nan
-from .parameters import EDTransformerParameters
-from .validation import as_arrays, require_count
 
 
 def d_prompt(function: str, x: Any, params: Any, hyperparameters: Any, lengths: Any) -> tuple[Any, Any, Any]:

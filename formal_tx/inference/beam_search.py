@@ -17,16 +17,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int
 
+from ..contracts import is_concrete
+from ..hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
+from ..parameters import DTransformerParameters, EDTransformerParameters
+from ..validation import require_count, require_number
 from .buckets import bucket, cut
 from .cache import EDCache, with_slots
-from .contracts import is_concrete
+from .contracts import bucketed, d_prompt, ed_context, require_at_most, require_room
 from .decoding import d_prefill, d_step, ed_prefill, ed_step
 from .drawing import NO_TOKEN
-from .hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
 from .hypotheses import Hypotheses, search
-from .inference_contracts import bucketed, d_prompt, ed_context, require_at_most, require_room
-from .parameters import DTransformerParameters, EDTransformerParameters
-from .validation import require_count, require_number
 
 
 def d_beam_search(

@@ -13,13 +13,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from .architecture_contracts import (
+from ..architecture_contracts import (
     d_requires,
     require_hyperparameters,
     require_parameters,
     token_sequences,
 )
-from .architectures import d_layers, decode, encode
+from ..architectures import d_layers, decode, encode
+from ..embedding import within
+from ..hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
+from ..parameters import DTransformerParameters, EDTransformerParameters
+from ..validation import as_arrays, require_count, require_ids
 from .cache import (
     EDCache,
     KeyValueCache,
@@ -32,10 +36,6 @@ from .cache import (
     write,
 )
 from .drawing import NO_TOKEN
-from .embedding import within
-from .hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
-from .parameters import DTransformerParameters, EDTransformerParameters
-from .validation import as_arrays, require_count, require_ids
 
 
 def d_prefill(

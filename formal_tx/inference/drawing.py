@@ -7,13 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import struct
 
-from .contracts import is_concrete
-from .embedding import within
+from ..contracts import is_concrete
+from ..embedding import within
+from ..linear import wide
+from ..validation import require_positive
+from .contracts import require_tokens
 from .filters import Filter, as_filters, compose
 from .filters import temperature as divided_by
-from .inference_contracts import require_tokens
-from .linear import wide
-from .validation import require_positive
 
 NO_TOKEN = -1  # what a token is when its distribution is nan; embedding it gives nan again
 

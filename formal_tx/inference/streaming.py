@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray
 
+from ..hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
+from ..parameters import DTransformerParameters, EDTransformerParameters
+from ..validation import require_count, require_key
+from .contracts import bucketed, d_prompt, ed_context, require_at_most, require_one, require_room
 from .decoding import d_prefill, d_step, ed_prefill, ed_step
 from .drawing import Drawing, Text
 from .filters import FilterLike
-from .hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
-from .inference_contracts import bucketed, d_prompt, ed_context, require_at_most, require_one, require_room
-from .parameters import DTransformerParameters, EDTransformerParameters
-from .validation import require_count, require_key
 
 
 def d_stream(

@@ -9,10 +9,10 @@ import jax.numpy as jnp
 from flax import struct
 from jax import lax
 
-from . import masks
-from .architectures import Attend
-from .attention import answer, join_heads
-from .linear import affine, aligned, softmax
+from .. import masks
+from ..architectures import Attend
+from ..attention import answer, join_heads
+from ..linear import affine, aligned, softmax
 
 
 @struct.dataclass
