@@ -167,7 +167,7 @@ def _settled(scores: dict[str, float], characters: int) -> dict[str, float]:
 
 
 def _with_room(texts: Iterable[str], alphabet: set[str], size: int) -> Iterator[str]:
-    """The texts, whose characters are added to `alphabet`; an error if there is no room, where the trainer would hang."""
+    """The texts; their characters are added to `alphabet`. An error if there is no room: the trainer would hang."""
     for text in texts:
         alphabet.update(text)
         yield text
