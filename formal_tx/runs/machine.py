@@ -28,9 +28,11 @@ def products_per_second(dtype: str = "float32") -> float:
 def operations_per_token(c: Configuration, params: Any) -> float:
     """Floating-point operations that training does for a token: 6 for each weight it meets, and 12 L d ℓ for attention.
 
-    The tables of embeddings are looked up, not multiplied, unless they are the unembedding as well.
+    The tables of embeddings are looked up, not multiplied, unless they are the unembedding as well. Of an encoder-decoder a
+    token meets one side: it is the mean of both.
     """
     tables = params.W_p.size + (0 if params.W_u is None else params.W_e.size)
     weights = sum(W.size for W in jax.tree.leaves(params)) - tables
     layers = (c.L or 0) + (c.L_enc or 0) + 2 * (c.L_dec or 0)
-    return 6.0 * weights + 12.0 * layers * c.d_e * c.l_max
+    operations = 6.0 * weights + 12.0 * layers * c.d_e * c.l_max
+    return operations / 2 if c.architecture == "encoder-decoder" else operations

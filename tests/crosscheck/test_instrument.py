@@ -61,7 +61,7 @@ def strictly_before(x, lengths, segments):
         (formal_tx.architectures.masks, "causal", masks.full, 10, "6. X, layer 1"),
         (formal_tx.architectures.masks, "causal", masks.full, 8, "14. X, layer 1"),
         (formal_tx.losses, "next_tokens", strictly_before, 13, "5. loss, update 1"),
-        (formal_tx.inference.cache, "_write", lambda past, new, start: past, 14, "4. p, token 1"),
+        (formal_tx.inference.cache, "_write", lambda past, row, t: past, 14, "4. p, token 3"),
     ],
 )
 def test_a_planted_mistake_is_caught_at_its_line(monkeypatch, module, name, mistake, number, place):

@@ -4,7 +4,19 @@ import json
 import subprocess
 import sys
 
-HEAVY = {"matplotlib", "optax", "orbax", "pandas", "rich", "tokenizers", "torch", "transformers", "typer"}
+HEAVY = {
+    "matplotlib",
+    "optax",
+    "orbax",
+    "pandas",
+    "rich",
+    "sacrebleu",
+    "safetensors",
+    "tokenizers",
+    "torch",
+    "transformers",
+    "typer",
+}
 
 
 def modules_after(statement):

@@ -32,6 +32,8 @@ PSEUDOCODE = [
     "algorithm_13_d_training.py",
     "algorithm_14_d_inference.py",
     "algorithm_15_ed_inference.py",
+    "decoding/beam_search.py",
+    "decoding/filters.py",
 ]
 
 
