@@ -24,17 +24,17 @@ def score(hypothesis, alpha):
 
 def beam_search(distribution, eos_token, l_gen, beam, alpha, n_best=1):
     """Search, given distribution(y), that of the token which follows y."""
-    Y = [([], 0.0)]  # 1
-    for _ in range(l_gen):  # 2
-        candidates = [(y, log_P) for y, log_P in Y if y[-1:] == [eos_token]]  # 3
-        for y, log_P in Y:  # 4
-            if y[-1:] != [eos_token]:  # 5
-                p = distribution(y)  # 6
-                candidates += [([*y, v], log_P + log(p[v])) for v in range(len(p)) if p[v] > 0]  # 7
+    Y = [([], 0.0)]                                                                                     # 1
+    for _ in range(l_gen):                                                                              # 2
+        candidates = [(y, log_P) for y, log_P in Y if y[-1:] == [eos_token]]                            # 3
+        for y, log_P in Y:                                                                              # 4
+            if y[-1:] != [eos_token]:                                                                   # 5
+                p = distribution(y)                                                                     # 6
+                candidates += [([*y, v], log_P + log(p[v])) for v in range(len(p)) if p[v] > 0]         # 7
         #                                                                                           end # 8
-        Y = sorted(candidates, key=lambda hypothesis: score(hypothesis, alpha), reverse=True)[:beam]  # 9
+        Y = sorted(candidates, key=lambda hypothesis: score(hypothesis, alpha), reverse=True)[:beam]    # 9
     #                                                                                               end # 10
-    return [(y, score((y, log_P), alpha)) for y, log_P in Y[:n_best]]  # 11
+    return [(y, score((y, log_P), alpha)) for y, log_P in Y[:n_best]]                                   # 11
 
 
 def d_beam_search(x, theta_hat, l_gen, beam, alpha, n_best=1, epsilon=0):
