@@ -85,7 +85,7 @@ def test_a_command_prints_what_is_said(command, below, comment):
     assert not missing
 
 
-QUICK = "--steps 2 --set warmup=1 --set d_e=16 --set d_mlp=16 --set H=2 --set l_max=32 --set evaluate_batches=1"
+QUICK = "--steps 2 --set warmup=1 --set d_e=16 --set d_mlp=16 --set H=2 --set l_max=96 --set evaluate_batches=1"
 
 
 @pytest.mark.parametrize("document", ["README.md", "docs/train.md"])
@@ -104,7 +104,7 @@ def test_the_commands_of_a_run_work_one_after_the_other(document, tmp_path, monk
         arguments = shlex.split(command)
         if command.startswith("train"):
             arguments = shlex.split(f"{re.sub(r'--steps [0-9]+', '', command)} {QUICK}")
-            arguments += [] if command.startswith("train decoder") else ["--vocabulary-size", "400"]
+            arguments += ["--vocabulary-size", "400"]
         arguments += ["--tokens", "5"] if command.startswith("generate") and "--tokens" not in command else []
         done = CliRunner().invoke(app, arguments, catch_exceptions=False)
         assert done.exit_code == 0, f"{command}: {done.output}"
