@@ -113,10 +113,7 @@ def padding(lengths: jax.Array) -> Mask:
     Raises:
       TypeError: if `lengths` are not integers.
     """
-    (lengths,) = as_arrays("masks.padding", lengths=lengths)
-    if not jnp.issubdtype(lengths.dtype, jnp.integer):
-        raise TypeError(f"masks.padding: lengths have dtype {lengths.dtype}, expected integers")
-    return Mask(_before, (jnp.asarray(lengths).astype(int),))  # the type of a position
+    return Mask(_before, (_integers("masks.padding", "lengths", lengths).astype(int),))  # the type of a position
 
 
 def same_segment(segments: jax.Array) -> Mask:
@@ -125,10 +122,14 @@ def same_segment(segments: jax.Array) -> Mask:
     Raises:
       TypeError: if `segments` are not integers.
     """
-    (segments,) = as_arrays("masks.same_segment", segments=segments)
-    if not jnp.issubdtype(segments.dtype, jnp.integer):
-        raise TypeError(f"masks.same_segment: segments have dtype {segments.dtype}, expected integers")
-    return Mask(_same, (jnp.asarray(segments),))
+    return Mask(_same, (_integers("masks.same_segment", "segments", segments),))
+
+
+def _integers(function: str, name: str, values: Any) -> jax.Array:
+    (array,) = as_arrays(function, **{name: values})
+    if not jnp.issubdtype(array.dtype, jnp.integer):
+        raise TypeError(f"{function}: {name} have dtype {array.dtype}, expected integers")
+    return jnp.asarray(array)
 
 
 def as_mask(mask: MaskLike, *, function: str = "masks") -> Mask:

@@ -98,12 +98,13 @@ def train(
         raise ValueError(
             f"{out} holds a run of the architecture {configuration.architecture}, not {architecture.value}"
         )
-    with TrainingReport(configuration, out, messages) as report:
-        try:
+    report = TrainingReport(configuration, out, messages)
+    try:
+        with report:
             model = run(configuration, out, sources, resume=resume, reporter=report)
-        except Interrupted as stop:
-            report.stopped(stop.step, going_on_command(sys.argv[1:]))
-            raise typer.Exit(130) from None
+    except (Interrupted, KeyboardInterrupt) as stop:
+        report.stopped(stop.step if isinstance(stop, Interrupted) else None, going_on_command(sys.argv[1:]))
+        raise typer.Exit(130) from None
     if json:
         output_json({"directory": str(out), **model.configuration["result"], **report.last})
     else:

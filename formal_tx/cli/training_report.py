@@ -77,10 +77,9 @@ class TrainingReport(Reporter):
     def sampled(self, step: int, text: str) -> None:
         self.console.print(f"    {text}", style="italic", markup=False, highlight=False)
 
-    def stopped(self, step: int, command: str) -> None:
-        """Ctrl-C: how to go on."""
-        self.progress_bar.stop()
-        self.note(f"stopped after step {step:,}, with a checkpoint. To go on:")
+    def stopped(self, step: int | None, command: str) -> None:
+        """Ctrl-C: how to go on. Without a step it came before the first or after the last, or twice."""
+        self.note("stopped. To go on:" if step is None else f"stopped after step {step:,}, with a checkpoint. To go on:")
         self.console.print(f"    {command}", markup=False, highlight=False, soft_wrap=True)
 
     def finished(self, model: Model) -> None:

@@ -41,7 +41,7 @@ def evaluate(
       `bits_per_character` and `bits_per_byte`, of the text that is predicted; of an encoder the shares `top_1` and
       `top_5` of masked words that are guessed; of an encoder-decoder `bleu` and `chrf`, by sacrebleu.
     Raises:
-      ValueError, OSError: the text cannot be read, or has a character that the tokenizer does not know.
+      ValueError, OSError: the text cannot be read, is too short, or has a character that the tokenizer does not know.
     """
     sources = sources or Sources()
     c = _configuration(model)
@@ -72,6 +72,8 @@ def _loss(c: Configuration, model: Model, tokens: TokenFile) -> dict[str, Any]:
     for n, batch in enumerate(batches_of(c, tokens).evaluation()):
         loss, scored = held_out(model.params, batch, jax.random.fold_in(jax.random.key(c.seed), n))
         nats, count = nats + float(loss), count + int(scored)
+    if not count:
+        raise ValueError(f"none of the {len(tokens.ids)} tokens is one to be guessed: give more text")
     measured: dict[str, Any] = {"loss": nats / count, "perplexity": math.exp(min(nats / count, 700)), "tokens": count}
     if model.architecture != "encoder":
         bits = nats / math.log(2)

@@ -11,7 +11,7 @@ from ..data.token_file import TokenFile
 from .configuration import Configuration
 from .model_directory import Model
 from .preparation import batches_of
-from .sources import Documents, Sources
+from .sources import STANDARD_INPUT, Documents, Sources
 from .tasks import MASKING
 
 TOP = 5
@@ -26,7 +26,7 @@ def guesses(c: Configuration, model: Model, tokens: TokenFile, baselines: bool) 
     legal = np.arange(hp.N_V) < hp.mask_token
     if unknown is not None:
         legal[unknown] = False
-    counts = _Counts(c, model, legal) if baselines else None
+    counts = Counts(c, model, legal) if baselines else None
 
     @jax.jit
     def best(params, x_tilde, lengths, segments):
@@ -56,11 +56,19 @@ def _shares(hits: np.ndarray) -> dict[str, float]:
     return {"top_1": float(hits[:, 0].mean()), f"top_{TOP}": float(hits.any(axis=1).mean())}
 
 
-class _Counts:
-    """The most frequent tokens of the text that the model was trained on, alone and after each other token."""
+class Counts:
+    """The most frequent tokens of the text that the model was trained on, alone and after each other token.
+
+    Args:
+      legal: (N_V,) which tokens may be a guess.
+    Raises:
+      ValueError, OSError: the text is not there any more.
+    """
 
     def __init__(self, c: Configuration, model: Model, legal: np.ndarray) -> None:
         files = tuple(name for name in model.configuration["data"]["files"] if name != "the embedded corpus")
+        if STANDARD_INPUT in files:
+            raise ValueError("the model was trained on standard input, of which there is nothing left to count words in")
         ids = np.concatenate([model.tokenizer.encode(text) for text in Documents(Sources(files), c.l_max).strings()])
         N_V = model.hyperparameters.N_V
         single = np.where(legal, np.bincount(ids, minlength=N_V), -1)

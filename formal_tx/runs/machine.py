@@ -26,10 +26,10 @@ def products_per_second(dtype: str = "float32") -> float:
 
 
 def operations_per_token(c: Configuration, params: Any) -> float:
-    """Floating-point operations that training does for a token: 6 for each weight it meets, and 12 L d ℓ for attention.
+    """Floating-point operations of training for a token: 6 for each weight that it meets, and 12 L d ℓ for attention.
 
-    The tables of embeddings are looked up, not multiplied, unless they are the unembedding as well. Of an encoder-decoder a
-    token meets one side: it is the mean of both.
+    Embedding tables are looked up, not multiplied, unless they are the unembedding as well. Of an encoder-decoder
+    a token meets one side: it is the mean of both.
     """
     tables = params.W_p.size + (0 if params.W_u is None else params.W_e.size)
     weights = sum(W.size for W in jax.tree.leaves(params)) - tables

@@ -47,6 +47,7 @@ def prepare(c: Configuration, sources: Sources, directory: Path) -> Prepared:
     Raises:
       ValueError, OSError: the text cannot be read, is too short, or too poor for the vocabulary.
     """
+    directory.mkdir(parents=True, exist_ok=True)
     with _readable(sources, directory) as sources:
         text: Any = (Pairs if c.architecture == "encoder-decoder" else Documents)(sources, c.l_max)
         tokenizer = Tokenizer.train(c.tokenizer, text.strings(), c.N_V)
@@ -89,7 +90,6 @@ def _readable(sources: Sources, directory: Path) -> Iterator[Sources]:
     if STANDARD_INPUT not in sources.files:
         yield sources
         return
-    directory.mkdir(parents=True, exist_ok=True)
     copy = directory / "standard_input"
     try:
         with copy.open("wb") as file:

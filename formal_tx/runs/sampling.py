@@ -1,16 +1,14 @@
 """What a model says while it is being trained: a few words, so that a person sees what the loss means."""
 
-from itertools import islice
-
 import numpy as np
 
-from .filling import fill
+from .filling import guess
 from .generation import generate
 from .model_directory import Model
 from .preparation import Prepared
-from .translation import translate
+from .translation import search
 
-TOKENS = 48
+TOKENS, WORDS = 48, 16
 
 
 def sample(model: Model, data: Prepared, seed: int) -> str:
@@ -19,13 +17,15 @@ def sample(model: Model, data: Prepared, seed: int) -> str:
     if model.architecture == "decoder":
         length = min(TOKENS, model.hyperparameters.l_max)
         return "".join(generate(model, tokens=length, temperature=0.8, seed=seed)).replace("\n", " ")
+    # As tokens, since text with unknown words has other ones.
     if model.architecture == "encoder-decoder":
         begin, end = held_out.starts[:2]
-        source = tokenizer.decode(np.asarray(held_out.ids[begin : end - 1])).strip()
-        return f"{source} → {translate(model, [source], beam=1, batch_size=1)[0]}"
-    words = [int(token) for token in islice(held_out.ids, 1, 1 + min(16, model.hyperparameters.l_max))]
-    middle = len(words) // 2
-    before, after = tokenizer.decode(words[:middle]), tokenizer.decode(words[middle + 1 :])
-    (guesses,) = fill(model, f"{before} ____ {after}", top=3)
-    said = ", ".join(f"{guess.text} {guess.probability:.0%}" for guess in guesses)
-    return f"{before} ____ {after} → {said} ({tokenizer.piece(words[middle])})"
+        context = np.asarray(held_out.ids[begin:end], np.int32)
+        (found,) = search(model, [context], beam=1, alpha=0.0, batch_size=1)
+        return f"{tokenizer.decode(context).strip()} → {tokenizer.decode(found).strip()}"
+    x = [int(token) for token in held_out.ids[1 : 1 + min(WORDS, model.hyperparameters.l_max)]]
+    middle = len(x) // 2
+    before, after = tokenizer.decode(x[:middle]), tokenizer.decode(x[middle + 1 :])
+    (guesses,) = guess(model, [*x[:middle], model.hyperparameters.mask_token, *x[middle + 1 :]], top=3)
+    said = ", ".join(f"{one.text} {one.probability:.0%}" for one in guesses)
+    return f"{before} ____ {after} → {said} ({tokenizer.piece(x[middle])})"

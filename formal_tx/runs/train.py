@@ -2,7 +2,7 @@
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from .configuration import Configuration, configured, differences
 from .files import write_whole
 from .lock import only_writer
 from .model_directory import Model, save_model
-from .preparation import Prepared, prepare, reopen
+from .preparation import DATA, Prepared, prepare, reopen
 from .reporting import Reporter
 from .sources import Sources
 from .statistics import statistics
@@ -61,6 +61,7 @@ def train(
                 )
             _require_same(directory, begun, configuration, sources)
             data = reopen(configuration, directory)
+            _require_same_text(directory, begun, data)
         trainer = Trainer(configuration, directory, data, reporter)
         reporter.prepared(statistics(configuration, data, trainer.state["params"]))
         model = Model(
@@ -124,10 +125,27 @@ def _require_same(directory: Path, begun: dict[str, Any], c: Configuration, sour
     entries = dict(begun["configuration"])
     before = configured(entries.pop("architecture"), options=entries)
     changed = differences(before, c)
-    if sources.files and list(sources.files) != begun["data"]["files"]:
-        changed.append(f"data: {', '.join(begun['data']['files'])} before, {', '.join(sources.files)} now")
+    for name, given in (("files", sources.files), ("held_out", sources.held_out)):
+        if sources.files and list(given) != begun["data"][name]:
+            changed.append(f"{name}: {_listed(begun['data'][name])} before, {_listed(given)} now")
     if changed:
         raise ValueError(
             f"the run in {directory} cannot go on with another configuration: {'; '.join(changed)}. Give it what it "
             "was begun with (or --resume alone), or begin a new run in another --out"
         )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _require_same_text(directory: Path, begun: dict[str, Any], data: Prepared) -> None:
+    """The tokenised text is that which the run was begun with, and has not been altered."""
+    for name, tokens in (("train", data.train), ("held_out", data.held_out)):
+        expected = begun["data"]["fingerprints"][name]
+        try:
+            tokens.verify()
+            if tokens.fingerprint != expected:
+                raise ValueError(f"its fingerprint is {tokens.fingerprint}, expected {expected}, that of the run")
+        except ValueError as error:
+            raise ValueError(f"{directory / DATA / name}: {error}") from None

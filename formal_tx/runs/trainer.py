@@ -174,14 +174,20 @@ class Trainer:
         return improved
 
     def held_out_loss(self) -> float:
-        """The mean loss of a held-out token, in nats, over at most `evaluate_batches` batches."""
+        """The mean loss of a held-out token, in nats, over at most `evaluate_batches` batches.
+
+        Raises:
+          ValueError: there are so few that none of them is masked.
+        """
         params, total, tokens = self.parameters(), 0.0, 0
         for n, batch in enumerate(self.data.evaluation()):
             if n == self.configuration.evaluate_batches:
                 break
             loss, count = self.held_out(params, batch, jax.random.fold_in(self.held_out_key, n))
             total, tokens = total + float(loss), tokens + int(count)
-        return total / max(tokens, 1)
+        if not tokens:
+            raise ValueError("there is too little held-out text: none of its tokens is one to be guessed")
+        return total / tokens
 
     def _restore(self) -> int:
         """Goes on from the newest whole checkpoint; gives its step, or 0."""

@@ -25,12 +25,12 @@ def translate(
         or has an unknown character; the number of the line is given.
     """
     require_model(model, "encoder-decoder", "translate")
-    contexts = [_context(model, number, text) for number, text in enumerate(texts, start=1)]
-    order = sorted((i for i, text in enumerate(texts) if text.strip()), key=lambda i: len(contexts[i]))
+    contexts = {i: _context(model, i + 1, text) for i, text in enumerate(texts) if text.strip()}
+    order = sorted(contexts, key=lambda i: len(contexts[i]))
     results = [""] * len(texts)
     for first in range(0, len(order), batch_size):
         chosen = order[first : first + batch_size]
-        found = _search(model, [contexts[i] for i in chosen], beam, alpha, batch_size)
+        found = search(model, [contexts[i] for i in chosen], beam, alpha, batch_size)
         for i, ids in zip(chosen, found, strict=True):
             results[i] = model.tokenizer.decode(ids).strip()
     return results
@@ -49,8 +49,10 @@ def _context(model: Model, number: int, text: str) -> np.ndarray:
     return np.array([*ids, model.hyperparameters.eos_token], np.int32)
 
 
-def _search(model: Model, contexts: list[np.ndarray], beam: int, alpha: float, batch_size: int) -> list[np.ndarray]:
-    """The best sequence for each context; the batch is filled up, so that all batches have few shapes."""
+def search(
+    model: Model, contexts: Sequence[np.ndarray], beam: int, alpha: float, batch_size: int
+) -> list[np.ndarray]:
+    """The best sequence for each context, with its eos_token; the batch is filled up, so that there are few shapes."""
     hp = model.hyperparameters
     lengths: Any = np.array([len(z) for z in contexts] + [1] * (batch_size - len(contexts)), np.int32)
     z: Any = np.full((batch_size, lengths.max()), hp.eos_token, np.int32)

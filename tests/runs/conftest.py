@@ -16,3 +16,14 @@ def sources(tmp_path_factory):
     """The text of each architecture."""
     directory = tmp_path_factory.mktemp("sources")
     return {name: running.sources_for(name, directory) for name in running.ARCHITECTURES}
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory, sources):
+    """A trained model of each architecture: (its directory, the model). Nobody may change the directories."""
+    directory = tmp_path_factory.mktemp("models")
+    with running.as_users_have_it():
+        return {
+            name: (directory / name, running.run(name, directory / name, sources[name]))
+            for name in running.ARCHITECTURES
+        }

@@ -1,6 +1,8 @@
 """Small training runs on the embedded corpus, for the tests of what comes of them."""
 
 import json
+import os
+import sys
 import tempfile
 from contextlib import contextmanager
 from itertools import islice
@@ -17,13 +19,15 @@ from formal_tx.runs.train import train
 
 ARCHITECTURES = ("decoder", "encoder", "encoder-decoder")
 OWN = {
-    "decoder": {"L": 1},
-    "encoder": {"L": 1, "N_V": 64},
+    "decoder": {"L": 1, "tokenizer": "characters"},
+    "encoder": {"L": 1, "tokenizer": "words", "N_V": 64, "mask_probability": 0.2},
     "encoder-decoder": {"L_enc": 1, "L_dec": 1, "tokenizer": "characters"},
 }
+# All that a preset says, so that the tests do not hang on it.
 SMALL = {
-    **{"H": 2, "d_e": 16, "d_mlp": 32, "l_max": 16, "steps": 12, "batch_size": 8, "warmup": 2, "log_every": 1},
-    **{"evaluate_every": 4, "evaluate_batches": 2, "checkpoint_every": 5},
+    **{"H": 2, "d_e": 16, "d_mlp": 32, "l_max": 16, "tied_embeddings": False, "steps": 12, "batch_size": 8},
+    **{"learning_rate": 0.003, "warmup": 2, "final": 0.03, "weight_decay": 0.01, "dropout": 0.0, "label_smoothing": 0.0},
+    **{"log_every": 1, "evaluate_every": 4, "evaluate_batches": 2, "checkpoint_every": 5},
 }
 TIMES = ("tokens_per_second", "share_of_limit")  # what a log has that no two runs share
 COMPILED = tempfile.TemporaryDirectory()
@@ -77,6 +81,21 @@ def sources_for(architecture, directory):
 def run(architecture, directory, sources, *, resume=False, reporter=None, **more):
     """A small run, begun or gone on with."""
     return train(settings(architecture, **more), directory, sources, resume=resume, reporter=reporter)
+
+
+def command(architecture, directory, sources, *options, **more):
+    """The command line of `run`, for a process of its own."""
+    entries = {**SMALL, **OWN[architecture], **more}
+    assignments = (part for name, value in entries.items() for part in ("--set", f"{name}={value}"))
+    start = [sys.executable, "-m", "formal_tx.cli", "train", architecture, "--out", str(directory)]
+    return [*start, *("--data", *sources.files), *assignments, *options]
+
+
+def environment(**more):
+    """That of a process that keeps what it compiles where all of these processes do."""
+    path = os.pathsep.join(p or os.getcwd() for p in sys.path)
+    kept = {"JAX_COMPILATION_CACHE_DIR": COMPILED.name, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
+    return os.environ | {"PYTHONPATH": path, "COLUMNS": "300", **kept, **more}
 
 
 def outcome(directory):
