@@ -12,7 +12,7 @@ def keep_compilations() -> None:
 
     `XDG_CACHE_HOME` says where caches are, `JAX_COMPILATION_CACHE_DIR` where this one is. A model takes about 100 kB.
     """
-    if jax.config.jax_compilation_cache_dir is not None:
+    if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]  # there when jax is imported
         return
     try:
         # A machine's own: code for its processor may not run on another one that has the same home.

@@ -79,7 +79,9 @@ class TrainingReport(Reporter):
 
     def stopped(self, step: int | None, command: str) -> None:
         """Ctrl-C: how to go on. Without a step it came before the first or after the last, or twice."""
-        self.note("stopped. To go on:" if step is None else f"stopped after step {step:,}, with a checkpoint. To go on:")
+        self.note(
+            "stopped. To go on:" if step is None else f"stopped after step {step:,}, with a checkpoint. To go on:"
+        )
         self.console.print(f"    {command}", markup=False, highlight=False, soft_wrap=True)
 
     def finished(self, model: Model) -> None:
@@ -97,7 +99,7 @@ def describe(statistics: dict[str, Any]) -> list[str]:
     """The statistics of a run in a few lines."""
     lines = [f"{statistics['architecture']} of {statistics['parameters']:,} parameters"]
     for name in ("train", "held_out"):
-        lines.append(f"{name}: {_text(statistics[name])}")
+        lines.append(f"{name.replace('_', ' ')}: {_text(statistics[name])}")
     lines.append(f"{statistics['steps']:,} steps, {statistics['epochs']:,} epochs")
     return lines
 
@@ -107,4 +109,6 @@ def _text(part: dict[str, Any]) -> str:
 
 
 def _number(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    if isinstance(value, dict):  # percentiles
+        return f"{value['1']:,} to {value['99']:,} (median {value['50']:,}, longest {value['max']:,})"
+    return f"{value:.3g}" if isinstance(value, float) else f"{value:,}"

@@ -68,7 +68,9 @@ class Counts:
     def __init__(self, c: Configuration, model: Model, legal: np.ndarray) -> None:
         files = tuple(name for name in model.configuration["data"]["files"] if name != "the embedded corpus")
         if STANDARD_INPUT in files:
-            raise ValueError("the model was trained on standard input, of which there is nothing left to count words in")
+            raise ValueError(
+                "the model was trained on standard input, of which there is nothing left to count words in"
+            )
         ids = np.concatenate([model.tokenizer.encode(text) for text in Documents(Sources(files), c.l_max).strings()])
         N_V = model.hyperparameters.N_V
         single = np.where(legal, np.bincount(ids, minlength=N_V), -1)

@@ -13,12 +13,11 @@ from ..data.token_file import PairFile, TokenFile
 from ..data.tokenizer import Tokenizer
 from ..data.windows import Windows
 from .configuration import Configuration
-from .sources import Documents, Pairs, Sources
+from .sources import STANDARD_INPUT, Documents, Pairs, Sources
 from .tasks import Batch
 
 DATA, TOKENIZER = "data", "tokenizer.json"
 TRAIN, HELD_OUT = "train", "held_out"
-STANDARD_INPUT = "-"
 
 
 @dataclass(frozen=True)
@@ -67,15 +66,13 @@ def reopen(c: Configuration, directory: Path) -> Prepared:
     tokenizer = Tokenizer.load(directory / TOKENIZER)
     kind = PairFile if c.architecture == "encoder-decoder" else TokenFile
     train, held_out = (kind.open(directory / DATA, name, tokenizer) for name in (TRAIN, HELD_OUT))
-    return Prepared(tokenizer, train, held_out, batches_of(c, train), batches_of(c, held_out))
+    batches, held_out_batches = batches_of(c, train), batches_of(c, held_out)
+    _ = batches.steps_per_epoch  # raises for a text without a batch
+    return Prepared(tokenizer, train, held_out, batches, held_out_batches)
 
 
 def batches_of(c: Configuration, tokens: Any) -> Windows | Buckets:
-    """The batches that a configuration cuts a token file into.
-
-    Raises:
-      ValueError: the text is shorter than a sequence.
-    """
+    """The batches that a configuration cuts a token file into."""
     if c.architecture == "encoder-decoder":
         size = c.batch_size * c.l_max
         return Buckets(tokens, tokens_per_batch=size, l_max=c.l_max, seed=c.seed, multiple=c.accumulate)
@@ -95,5 +92,7 @@ def _readable(sources: Sources, directory: Path) -> Iterator[Sources]:
         with copy.open("wb") as file:
             shutil.copyfileobj(sys.stdin.buffer, file)
         yield replace(sources, files=tuple(str(copy) if name == STANDARD_INPUT else name for name in sources.files))
+    except ValueError as error:  # names the copy
+        raise ValueError(str(error).replace(str(copy), "standard input")) from None
     finally:
         copy.unlink(missing_ok=True)

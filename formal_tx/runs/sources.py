@@ -11,6 +11,8 @@ from ..data.token_file import TokenFile
 from ..data.token_writing import write_documents, write_pairs
 from ..data.tokenizer import Tokenizer
 
+STANDARD_INPUT = "-"
+
 
 @dataclass(frozen=True)
 class Sources:
@@ -35,9 +37,6 @@ class Sources:
             raise ValueError("held-out text cannot come from standard input")
 
 
-STANDARD_INPUT = "-"
-
-
 @dataclass(frozen=True)
 class Documents:
     """Text for a decoder or an encoder. The embedded corpus has a document for each book."""
@@ -59,7 +58,7 @@ class Documents:
         if self.sources.held_out:
             return self._all(), pieces(self.sources.held_out, self.sources.format)
         characters = sum(len(text) for text in self.strings())
-        first = characters - max(round(characters * share), 1)
+        first = _first(characters, share, "characters")
         return until(self._all(), first), since(self._all(), first)
 
     def test(self) -> Iterator[Piece]:
@@ -92,7 +91,7 @@ class Pairs:
         if self.sources.held_out:
             return self._all(), pairs(self.sources.held_out, self.sources.format)
         count = sum(1 for _ in self._all())
-        first = count - max(round(count * share), 1)
+        first = _first(count, share, "pairs")
         return islice(self._all(), first), islice(self._all(), first, None)
 
     def test(self) -> Iterator[tuple[str, str]]:
@@ -102,6 +101,20 @@ class Pairs:
     def write(self, part: Iterable[tuple[str, str]], tokenizer: Tokenizer, directory: Path, name: str) -> TokenFile:
         """Tokenises a part of it."""
         return write_pairs(part, tokenizer, directory, name, self.l_max)
+
+
+def _first(count: int, share: float, what: str) -> int:
+    """How many of `count` are to train on, if the last `share` is held out, but at least one.
+
+    Raises:
+      ValueError: that leaves none.
+    """
+    first = count - max(round(count * share), 1)
+    if first < 1:
+        raise ValueError(
+            f"there are too few {what} ({count}) to hold some of them out: give more, or files to hold out by name"
+        )
+    return first
 
 
 def _books(split: str) -> Iterator[Piece]:

@@ -49,9 +49,7 @@ def _context(model: Model, number: int, text: str) -> np.ndarray:
     return np.array([*ids, model.hyperparameters.eos_token], np.int32)
 
 
-def search(
-    model: Model, contexts: Sequence[np.ndarray], beam: int, alpha: float, batch_size: int
-) -> list[np.ndarray]:
+def search(model: Model, contexts: Sequence[np.ndarray], beam: int, alpha: float, batch_size: int) -> list[np.ndarray]:
     """The best sequence for each context, with its eos_token; the batch is filled up, so that there are few shapes."""
     hp = model.hyperparameters
     lengths: Any = np.array([len(z) for z in contexts] + [1] * (batch_size - len(contexts)), np.int32)

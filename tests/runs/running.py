@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 
 from formal_tx.data import corpus
 from formal_tx.runs.configuration import configured
+from formal_tx.runs.files import sha256  # noqa: F401
 from formal_tx.runs.sources import Sources
 from formal_tx.runs.train import train
 
@@ -25,28 +26,46 @@ OWN = {
 }
 # All that a preset says, so that the tests do not hang on it.
 SMALL = {
-    **{"H": 2, "d_e": 16, "d_mlp": 32, "l_max": 16, "tied_embeddings": False, "steps": 12, "batch_size": 8},
-    **{"learning_rate": 0.003, "warmup": 2, "final": 0.03, "weight_decay": 0.01, "dropout": 0.0, "label_smoothing": 0.0},
-    **{"log_every": 1, "evaluate_every": 4, "evaluate_batches": 2, "checkpoint_every": 5},
+    "H": 2,
+    "d_e": 16,
+    "d_mlp": 32,
+    "l_max": 16,
+    "tied_embeddings": False,
+    "steps": 12,
+    "batch_size": 8,
+    "learning_rate": 0.003,
+    "warmup": 2,
+    "final": 0.03,
+    "weight_decay": 0.01,
+    "dropout": 0.0,
+    "label_smoothing": 0.0,
+    "log_every": 1,
+    "evaluate_every": 4,
+    "evaluate_batches": 2,
+    "checkpoint_every": 5,
 }
 TIMES = ("tokens_per_second", "share_of_limit")  # what a log has that no two runs share
 COMPILED = tempfile.TemporaryDirectory()
+# Nothing is compiled twice.
+COMPILING = {
+    "jax_compilation_cache_dir": COMPILED.name,
+    "jax_persistent_cache_min_compile_time_secs": 0.0,
+}
 
 
 @contextmanager
 def as_users_have_it():
-    """JAX as it comes (at its strictest optax's AdamW does not run), and what was compiled once is not again."""
-    names = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
-    before = {name: getattr(jax.config, name) for name in names}
-    _keep_compilations(dict(zip(names, (COMPILED.name, 0.0), strict=True)))
+    """JAX as it comes (at its strictest optax's AdamW does not run), but for what compiling costs."""
+    before = {name: jax.config.values[name] for name in COMPILING}
+    _compile(COMPILING)
     try:
         with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
             yield
     finally:
-        _keep_compilations(before)
+        _compile(before)
 
 
-def _keep_compilations(settings):
+def _compile(settings):
     for name, value in settings.items():
         jax.config.update(name, value)
     compilation_cache.reset_cache()
@@ -92,10 +111,10 @@ def command(architecture, directory, sources, *options, **more):
 
 
 def environment(**more):
-    """That of a process that keeps what it compiles where all of these processes do."""
+    """That of a process that compiles in the same way."""
     path = os.pathsep.join(p or os.getcwd() for p in sys.path)
-    kept = {"JAX_COMPILATION_CACHE_DIR": COMPILED.name, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-    return os.environ | {"PYTHONPATH": path, "COLUMNS": "300", **kept, **more}
+    compiling = {name.upper(): str(value) for name, value in COMPILING.items()}
+    return os.environ | {"PYTHONPATH": path, "COLUMNS": "300", **compiling, **more}
 
 
 def outcome(directory):

@@ -92,9 +92,9 @@ def test_the_embedded_corpus_is_cut_by_books():
 
 
 def test_what_cannot_be():
-    with pytest.raises(ValueError, match="^there are files of held-out text, and none to train on: name both, or nei"):
+    with pytest.raises(ValueError, match=r"^there are files of held-out text, and none to train on: name both, or nei"):
         Sources(held_out=("a.txt",))
-    with pytest.raises(ValueError, match="^held-out text cannot come from standard input$"):
+    with pytest.raises(ValueError, match=r"^held-out text cannot come from standard input$"):
         Sources(("a.txt",), ("-",))
 
 
