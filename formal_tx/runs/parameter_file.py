@@ -1,5 +1,6 @@
 """The parameters of a model in a safetensors file, for this library and for others: each under its path, in float32."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -61,7 +62,16 @@ def save_parameters(path: str | os.PathLike[str], params: Any) -> None:
         if not np.can_cast(W.dtype, np.float32):
             raise TypeError(f"params.{name} has dtype {W.dtype}, expected one that float32 includes")
     tensors = {name: np.asarray(W, np.float32, order="C") for name, W in named.items()}
-    write_whole(Path(path), save(tensors, {"format": str(FORMAT), "architecture": names[0], "formal-tx": __version__}))
+    metadata = {"format": str(FORMAT), "architecture": names[0], "formal-tx": __version__}
+    write_whole(Path(path), _with_sorted_header(save(tensors, metadata)))
+
+
+def _with_sorted_header(content: bytes) -> bytes:
+    """The same file with its header in order: the library writes metadata in any, and equal models are equal files."""
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.dumps(json.loads(content[8:end]), sort_keys=True, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # where the tensors begin is a multiple of 8, as the library has it
+    return len(header).to_bytes(8, "little") + header + content[end:]
 
 
 def load_parameters(path: str | os.PathLike[str], hyperparameters: Any, architecture: str) -> Any:
