@@ -59,7 +59,7 @@ class TestTraining:
         )
         refused(Tokenizer.train, "bpé", ["a"], 300, message=message)
 
-    @pytest.mark.parametrize("texts", [[], [""], iter(["", ""])], ids=repr)
+    @pytest.mark.parametrize("texts", [[], [""], iter(["", ""])], ids=["none", "empty", "iterator"])
     def test_no_text(self, texts):
         refused(Tokenizer.train, "characters", texts, message="there is no text to make a vocabulary from")
 
