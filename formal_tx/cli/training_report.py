@@ -91,7 +91,9 @@ class TrainingReport(Reporter):
             "encoder": f'formal-tx fill {self.directory} "In the ____ God created the heavens"',
             "encoder-decoder": f"formal-tx translate {self.directory} FILE",
         }
-        self.console.print(f"the model is in {self.directory}; to use it:", markup=False, highlight=False)
+        self.console.print(
+            f"the model is in {self.directory}; to use it:", markup=False, highlight=False, soft_wrap=True
+        )
         self.console.print(f"    {use[model.architecture]}", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -275,7 +275,7 @@ class TestBertMasking:
             ValueError,
             "practice.label_smoothing is -0.1, expected a number in",
         ),
-        (Practice(dtype="int8"), ValueError, "practice.dtype is 'int8', expected one of float32, bfloat16"),
+        (Practice(dtype="int8"), ValueError, "practice.dtype is 'int8', expected None or one of float32, bf"),
         (
             Practice(remat="everything"),
             ValueError,
