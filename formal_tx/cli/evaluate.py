@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from .console import messages, output, output_json
+from .options import files_after_data
 from .train import Format
 
 
@@ -27,9 +28,7 @@ def evaluate(
     from ..runs.model_directory import load_model
     from ..runs.sources import Sources
 
-    if more and not data:
-        raise ValueError(f"{more[0]}: expected an option; the files to measure on come after --data")
-    sources = Sources((*(data or ()), *(more or ())), format=format and format.value)
+    sources = Sources(files_after_data(data, more, "measure"), format=format and format.value)
     model = load_model(directory)
     with messages.status("") as status:
         measured = measure(

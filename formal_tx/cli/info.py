@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-import jax
 import typer
 
 from .console import output_json
@@ -29,18 +28,16 @@ def describe(directory: Path) -> dict[str, Any]:
       ValueError, OSError: there is neither, or a file is broken.
     """
     from ..runs.checkpoints import Checkpoints
-    from ..runs.log import read_log
+    from ..runs.log import NAME, read_log
     from ..runs.model_directory import CONFIGURATION, load_model
+    from ..runs.outline import by_name
     from ..runs.train import read_run
 
     run = read_run(directory)
     described: dict[str, Any] = {}
     if run is None or (directory / CONFIGURATION).is_file():
         model = load_model(directory)
-        sizes = {
-            jax.tree_util.keystr(path, simple=True, separator="."): W.size
-            for path, W in jax.tree_util.tree_leaves_with_path(model.params)
-        }
+        sizes = {name: W.size for name, W in by_name(model.params).items()}
         described |= {
             "architecture": model.architecture,
             "parameters": sum(sizes.values()),
@@ -51,7 +48,7 @@ def describe(directory: Path) -> dict[str, Any]:
             "sizes": sizes,
         }
     if run is not None:
-        entries = read_log(directory) if (directory / "log.jsonl").is_file() else []
+        entries = read_log(directory) if (directory / NAME).is_file() else []
         described |= {
             "training": run["configuration"],
             "data": run["data"],

@@ -3,6 +3,17 @@
 from typing import Any
 
 
+def files_after_data(data: list[str] | None, more: list[str] | None, purpose: str) -> tuple[str, ...]:
+    """The files of `--data FILE...`, of which the command line gives the first to the option and the rest as arguments.
+
+    Raises:
+      ValueError: there are files, and no --data before them.
+    """
+    if more and not data:
+        raise ValueError(f"{more[0]}: expected an option; the files to {purpose} on come after --data")
+    return (*(data or ()), *(more or ()))
+
+
 def settings(assignments: list[str] | None, **named: Any) -> dict[str, Any]:
     """The entries of a configuration that were given as options: those with a name of their own, and NAME=VALUE.
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .console import messages, output_json
-from .options import settings
+from .options import files_after_data, settings
 
 
 class Architecture(StrEnum):
@@ -88,12 +88,10 @@ def train(
         seed=seed,
         checkpoint_every=checkpoint_every,
     )
-    files = [*(data or []), *(more or [])]
-    if more and not data:
-        raise ValueError(f"{more[0]}: expected an option; the files to train on come after --data")
+    files = files_after_data(data, more, "train")
     going_on = configuration_of(out, options) if resume and preset is None and config is None else None
     configuration = going_on or configured(architecture.value, preset and preset.value, config, options)
-    sources = Sources(tuple(files), tuple(held_out or ()), format and format.value)
+    sources = Sources(files, tuple(held_out or ()), format and format.value)
     if configuration.architecture != architecture.value:
         raise ValueError(
             f"{out} holds a run of the architecture {configuration.architecture}, not {architecture.value}"

@@ -10,19 +10,11 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from ..hyperparameters import (
-    DTransformerHyperparameters,
-    EDTransformerHyperparameters,
-    ETransformerHyperparameters,
-    Hyperparameters,
-)
+from ..hyperparameters import Hyperparameters
 from ..practice import DTYPES, POLICIES
+from .architectures import ARCHITECTURES
 
-HYPERPARAMETERS: dict[str, type] = {
-    "decoder": DTransformerHyperparameters,
-    "encoder": ETransformerHyperparameters,
-    "encoder-decoder": EDTransformerHyperparameters,
-}
+HYPERPARAMETERS: dict[str, type] = {name: one.hyperparameters for name, one in ARCHITECTURES.items()}
 TOKENIZERS = ("characters", "bytes", "words", "bpe", "wordpiece", "unigram")
 WITHOUT_SIZE = ("characters", "bytes")  # their vocabulary follows from the text
 SCHEDULES = ("cosine", "inverse_square_root", "constant")
@@ -113,7 +105,7 @@ class Configuration:
         return kind(**given, N_V=N_V)
 
     def as_dict(self) -> dict[str, Any]:
-        """The entries that this architecture uses, for a file; `configured` takes them back."""
+        """The entries that this architecture uses, for a file; `recorded` takes them back."""
         return {f.name: getattr(self, f.name) for f in fields(self) if f.name not in _foreign(self.architecture)}
 
 
@@ -222,6 +214,12 @@ def configured(
     if tokenizer in WITHOUT_SIZE and "N_V" not in asked:
         entries["N_V"] = None  # the preset's was for another tokenizer
     return Configuration(**{**entries, "architecture": architecture})
+
+
+def recorded(entries: Mapping[str, Any], options: Mapping[str, Any] | None = None) -> Configuration:
+    """The configuration whose `as_dict` a file has, with options in place of its entries. Raises as `configured`."""
+    own = {name: value for name, value in entries.items() if name != "architecture"}
+    return configured(entries["architecture"], options={**own, **(options or {})})
 
 
 def _parsed(content: bytes, name: str) -> dict[str, Any]:

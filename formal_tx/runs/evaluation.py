@@ -9,12 +9,13 @@ from typing import Any
 import jax
 
 from ..data.token_file import TokenFile
-from .configuration import Configuration, configured
+from .architectures import require_architecture
+from .configuration import Configuration, recorded
 from .guesses import guesses
 from .model_directory import Model
 from .preparation import batches_of
-from .sources import Documents, Pairs, Sources
-from .tasks import task
+from .sources import Sources, text_of
+from .tasks import task, total
 from .translation import translate
 
 
@@ -46,7 +47,7 @@ def evaluate(
     sources = sources or Sources()
     c = _configuration(model)
     with tempfile.TemporaryDirectory() as directory:
-        text: Any = (Pairs if model.architecture == "encoder-decoder" else Documents)(sources, c.l_max)
+        text = text_of(model.architecture, sources, c.l_max)
         tokens = text.write(text.test(), model.tokenizer, Path(directory), "test")
         progress("measuring the loss")
         measured = _loss(c, model, tokens)
@@ -59,19 +60,16 @@ def evaluate(
 
 
 def _configuration(model: Model) -> Configuration:
-    """How the model was trained; of a model from elsewhere, what follows from its hyperparameters."""
-    entries = dict(model.configuration.get("training", {}))
+    """How the model was trained."""
+    entries = model.configuration.get("training")
     if not entries:
         raise ValueError("the model's configuration does not say how it was trained: its entry 'training' is missing")
-    return configured(entries.pop("architecture"), options=entries)
+    return recorded(entries)
 
 
 def _loss(c: Configuration, model: Model, tokens: TokenFile) -> dict[str, Any]:
     held_out = jax.jit(task(c, model.hyperparameters, None).held_out)
-    nats, count = 0.0, 0
-    for n, batch in enumerate(batches_of(c, tokens).evaluation()):
-        loss, scored = held_out(model.params, batch, jax.random.fold_in(jax.random.key(c.seed), n))
-        nats, count = nats + float(loss), count + int(scored)
+    nats, count = total(held_out, model.params, batches_of(c, tokens).evaluation(), jax.random.key(c.seed))
     if not count:
         raise ValueError(f"none of the {len(tokens.ids)} tokens is one to be guessed: give more text")
     measured: dict[str, Any] = {"loss": nats / count, "perplexity": math.exp(min(nats / count, 700)), "tokens": count}
@@ -112,5 +110,5 @@ def quality(translations: list[str], references: list[str]) -> dict[str, float]:
 
 
 def _untrained(c: Configuration, model: Model) -> Model:
-    params = task(c, model.hyperparameters, None).init(jax.random.key(c.seed), model.hyperparameters)
+    params = require_architecture(model.architecture).initialise(jax.random.key(c.seed), model.hyperparameters)
     return Model(model.architecture, params, model.hyperparameters, model.tokenizer)

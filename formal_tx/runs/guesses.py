@@ -7,12 +7,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..architectures import e_transformer_logits
+from ..data.files import STANDARD_INPUT
 from ..data.token_file import TokenFile
 from .configuration import Configuration
 from .model_directory import Model
 from .preparation import batches_of
-from .sources import STANDARD_INPUT, Documents, Sources
-from .tasks import MASKING
+from .sources import EMBEDDED, Documents, Sources
+from .tasks import masked
 
 TOP = 5
 
@@ -36,9 +37,7 @@ def guesses(c: Configuration, model: Model, tokens: TokenFile, baselines: bool) 
     found: dict[str, list[np.ndarray]] = {"model": [], "unigram": [], "bigram": []}
     for n, batch in enumerate(batches_of(c, tokens).evaluation()):
         x, key = batch["x"], jax.random.fold_in(jax.random.key(c.seed), n)
-        x_tilde, chosen = MASKING[c.masking](key, x, hp, c.mask_probability)
-        x_tilde = np.asarray(x_tilde)
-        chosen = x_tilde == hp.mask_token if chosen is None else np.asarray(chosen)
+        x_tilde, chosen = map(np.asarray, masked(c, hp, x, key))
         chosen = chosen & batch["counted"] & legal[x]
         hits = np.asarray(best(model.params, x_tilde, batch["lengths"], batch["segments"])) == x[..., None]
         found["model"].append(hits[chosen])
@@ -66,7 +65,7 @@ class Counts:
     """
 
     def __init__(self, c: Configuration, model: Model, legal: np.ndarray) -> None:
-        files = tuple(name for name in model.configuration["data"]["files"] if name != "the embedded corpus")
+        files = tuple(name for name in model.configuration["data"]["files"] if name != EMBEDDED)
         if STANDARD_INPUT in files:
             raise ValueError(
                 "the model was trained on standard input, of which there is nothing left to count words in"

@@ -13,8 +13,9 @@ from typing import Any
 
 from ..architecture_contracts import require_parameters
 from ..data.tokenizer import Tokenizer
+from .architectures import require_architecture
 from .files import sha256, write_whole
-from .parameter_file import FORMAT, load_parameters, require_architecture, save_parameters
+from .parameter_file import FORMAT, load_parameters, save_parameters
 
 PARAMETERS, CONFIGURATION, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
 RESERVED = ("format", "architecture", "hyperparameters", "files")  # entries of config.json that are not the caller's

@@ -2,9 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,40 +11,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from .. import __version__
-from ..hyperparameters import (
-    DTransformerHyperparameters,
-    EDTransformerHyperparameters,
-    ETransformerHyperparameters,
-    Hyperparameters,
-)
-from ..initialization import init_d_transformer, init_e_transformer, init_ed_transformer
-from ..parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
+from .architectures import ARCHITECTURES, require_architecture
 from .files import write_whole
 from .outline import by_name, difference, outline
 
 FORMAT = 1
-
-
-class Architecture(NamedTuple):
-    """What one of the three architectures consists of."""
-
-    hyperparameters: type[Hyperparameters]
-    parameters: type
-    initialise: Callable[..., Any]
-
-
-ARCHITECTURES = {
-    "decoder": Architecture(DTransformerHyperparameters, DTransformerParameters, init_d_transformer),
-    "encoder": Architecture(ETransformerHyperparameters, ETransformerParameters, init_e_transformer),
-    "encoder-decoder": Architecture(EDTransformerHyperparameters, EDTransformerParameters, init_ed_transformer),
-}
-
-
-def require_architecture(name: Any) -> Architecture:
-    """The architecture of this name. Raises `ValueError` if there is none."""
-    if not isinstance(name, str) or name not in ARCHITECTURES:
-        raise ValueError(f"there is no architecture {name!r}; they are {', '.join(map(repr, ARCHITECTURES))}")
-    return ARCHITECTURES[name]
 
 
 def save_parameters(path: str | os.PathLike[str], params: Any) -> None:

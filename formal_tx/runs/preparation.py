@@ -5,16 +5,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ..data.buckets import Buckets
+from ..data.files import STANDARD_INPUT
 from ..data.token_file import PairFile, TokenFile
 from ..data.tokenizer import Tokenizer
 from ..data.windows import Windows
 from .configuration import Configuration
-from .sources import STANDARD_INPUT, Documents, Pairs, Sources
-from .tasks import Batch
+from .sources import Sources, text_of
 
 DATA, TOKENIZER = "data", "tokenizer.json"
 TRAIN, HELD_OUT = "train", "held_out"
@@ -35,9 +36,10 @@ class Prepared:
     batches: Windows | Buckets
     held_out_batches: Windows | Buckets
 
-    def evaluation(self) -> Iterator[Batch]:
-        """Batches of the held-out text, the same each time, in which every token is scored once."""
-        return self.held_out_batches.evaluation()
+    @cached_property
+    def held_out_tokens_per_character(self) -> float:
+        """From nats a token to nats a character of the held-out text."""
+        return self.held_out_batches.statistics()["tokens_per_character"]
 
 
 def prepare(c: Configuration, sources: Sources, directory: Path) -> Prepared:
@@ -48,7 +50,7 @@ def prepare(c: Configuration, sources: Sources, directory: Path) -> Prepared:
     """
     directory.mkdir(parents=True, exist_ok=True)
     with _readable(sources, directory) as sources:
-        text: Any = (Pairs if c.architecture == "encoder-decoder" else Documents)(sources, c.l_max)
+        text = text_of(c.architecture, sources, c.l_max)
         tokenizer = Tokenizer.train(c.tokenizer, text.strings(), c.N_V)
         tokenizer.save(directory / TOKENIZER)
         train, held_out = text.split(c.held_out)

@@ -4,14 +4,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
+from typing import Any
 
 from ..data import corpus
+from ..data.files import STANDARD_INPUT
 from ..data.reading import Piece, pairs, pieces
 from ..data.token_file import TokenFile
 from ..data.token_writing import write_documents, write_pairs
 from ..data.tokenizer import Tokenizer
 
-STANDARD_INPUT = "-"
+EMBEDDED = "the embedded corpus"  # what files call it
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,11 @@ class Pairs:
     def write(self, part: Iterable[tuple[str, str]], tokenizer: Tokenizer, directory: Path, name: str) -> TokenFile:
         """Tokenises a part of it."""
         return write_pairs(part, tokenizer, directory, name, self.l_max)
+
+
+def text_of(architecture: str, sources: Sources, l_max: int) -> Any:
+    """The text of sources as this architecture takes it: `Pairs` for an encoder-decoder, else `Documents`."""
+    return (Pairs if architecture == "encoder-decoder" else Documents)(sources, l_max)
 
 
 def _first(count: int, share: float, what: str) -> int:

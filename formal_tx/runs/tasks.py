@@ -4,14 +4,13 @@ A task is a pair of pure functions. `update` is the algorithm with an optimiser,
 its loss, as a sum, and the number of tokens that it sums over.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
 
 from ..hyperparameters import Hyperparameters
-from ..initialization import init_d_transformer, init_e_transformer, init_ed_transformer
 from ..losses import d_loss, e_loss, ed_loss, next_tokens
 from ..masking import mask_tokens, mask_tokens_as_bert
 from ..practice import Practice
@@ -27,25 +26,17 @@ class Task:
     """One of the three ways to train.
 
     Attributes:
-      init: random parameters, of (key, hyperparameters).
       update: of (params, optimizer_state, batch, key) -> (params, `History`).
       held_out: of (params, batch, key) -> the summed loss in nats, and how many tokens were scored.
     """
 
-    init: Callable[..., Any]
     update: Callable[..., Any]
     held_out: Callable[..., tuple[jax.Array, jax.Array]]
 
 
 def task(c: Configuration, hp: Hyperparameters, optimizer: Any) -> Task:
     """The task of a configuration's architecture."""
-    options = {
-        "epochs": 1,
-        "optimizer": optimizer,
-        "batch_size": c.batch_size // c.accumulate,
-        "mean": True,
-        "history": True,
-    }
+    options = {"epochs": 1, "optimizer": optimizer, "mean": True, "history": True}
     return {"decoder": _decoder, "encoder": _encoder, "encoder-decoder": _encoder_decoder}[c.architecture](
         c, hp, options
     )
@@ -64,31 +55,54 @@ def practice(c: Configuration, key: jax.Array) -> Practice:
     )
 
 
+def masked(c: Configuration, hp: Hyperparameters, x: Any, key: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """What an encoder sees of `x` (..., ℓ), and which of its tokens it has to guess."""
+    x_tilde, chosen = MASKING[c.masking](key, x, hp, c.mask_probability)
+    return x_tilde, x_tilde == hp.mask_token if chosen is None else chosen
+
+
+def total(held_out: Callable, params: Any, batches: Iterable[Batch], key: jax.Array) -> tuple[float, int]:
+    """What a task's `held_out` gives for all batches together: the loss in nats, and the number of tokens."""
+    nats, tokens = 0.0, 0
+    for n, batch in enumerate(batches):
+        loss, count = held_out(params, batch, jax.random.fold_in(key, n))
+        nats, tokens = nats + float(loss), tokens + int(count)
+    return nats, tokens
+
+
 def _decoder(c: Configuration, hp: Any, options: dict[str, Any]) -> Task:
     def update(params, state, batch, key):
-        x, segments = batch["x"], batch["segments"]
-        return d_training(x, params, hp, segments=segments, practice=practice(c, key), optimizer_state=state, **options)
+        x = batch["x"]
+        return d_training(
+            x,
+            params,
+            hp,
+            segments=batch["segments"],
+            batch_size=len(x) // c.accumulate,
+            practice=practice(c, key),
+            optimizer_state=state,
+            **options,
+        )
 
     def held_out(params, batch, key):
         x, segments, lengths = batch["x"], batch["segments"], batch["lengths"]
         loss = d_loss(params, x, hp, lengths, segments=segments)
         return loss, next_tokens(x, lengths, segments)[1].sum()
 
-    return Task(init_d_transformer, update, held_out)
+    return Task(update, held_out)
 
 
 def _encoder(c: Configuration, hp: Any, options: dict[str, Any]) -> Task:
-    masking = MASKING[c.masking]
-
     def update(params, state, batch, key):
-        mask_key, practice_key = jax.random.split(key)
+        x, (mask_key, practice_key) = batch["x"], jax.random.split(key)
         return e_training(
-            batch["x"],
+            x,
             params,
             hp,
             segments=batch["segments"],
+            batch_size=len(x) // c.accumulate,
             mask_probability=c.mask_probability,
-            masking=masking,
+            masking=MASKING[c.masking],
             key=mask_key,
             practice=practice(c, practice_key),
             optimizer_state=state,
@@ -97,26 +111,26 @@ def _encoder(c: Configuration, hp: Any, options: dict[str, Any]) -> Task:
 
     def held_out(params, batch, key):
         x, segments, lengths = batch["x"], batch["segments"], batch["lengths"]
-        x_tilde, chosen = masking(key, x, hp, c.mask_probability)
-        chosen = batch["counted"] & (x_tilde == hp.mask_token if chosen is None else chosen)
+        x_tilde, chosen = masked(c, hp, x, key)
+        chosen = batch["counted"] & chosen
         return e_loss(params, x_tilde, x, hp, lengths, segments=segments, chosen=chosen), chosen.sum()
 
-    return Task(init_e_transformer, update, held_out)
+    return Task(update, held_out)
 
 
 def _encoder_decoder(c: Configuration, hp: Any, options: dict[str, Any]) -> Task:
     def update(params, state, batch, key):
         z, x, lengths = batch["z"], batch["x"], {name: batch[name] for name in ("z_lengths", "x_lengths")}
-        size = len(z) // c.accumulate
         return ed_training(
             z,
             x,
             params,
             hp,
+            batch_size=len(z) // c.accumulate,
             practice=practice(c, key),
             optimizer_state=state,
             **lengths,
-            **{**options, "batch_size": size},
+            **options,
         )
 
     def held_out(params, batch, key):
@@ -124,4 +138,4 @@ def _encoder_decoder(c: Configuration, hp: Any, options: dict[str, Any]) -> Task
         loss = ed_loss(params, z, x, hp, z_lengths, x_lengths)
         return loss, next_tokens(x, x_lengths)[1].sum()
 
-    return Task(init_ed_transformer, update, held_out)
+    return Task(update, held_out)

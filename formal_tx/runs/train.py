@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from .configuration import Configuration, configured, differences
+from .configuration import Configuration, differences, recorded
 from .files import write_whole
 from .lock import only_writer
 from .model_directory import Model, save_model
 from .preparation import DATA, Prepared, prepare, reopen
 from .reporting import Reporter
-from .sources import Sources
+from .sources import EMBEDDED, Sources
 from .statistics import statistics
 from .trainer import Trainer
 
@@ -101,10 +101,7 @@ def read_run(directory: Path) -> dict[str, Any] | None:
 def configuration_of(directory: str | Path, options: Mapping[str, Any] | None = None) -> Configuration | None:
     """The configuration of the run in a directory, with options in place of its own; None if there is no run."""
     run = read_run(Path(directory))
-    if run is None:
-        return None
-    entries = dict(run["configuration"])
-    return configured(entries.pop("architecture"), options={**entries, **(options or {})})
+    return None if run is None else recorded(run["configuration"], options)
 
 
 def _write_run(directory: Path, c: Configuration, sources: Sources, data: Prepared) -> None:
@@ -114,7 +111,7 @@ def _write_run(directory: Path, c: Configuration, sources: Sources, data: Prepar
 
 def _described(sources: Sources, data: Prepared) -> dict[str, Any]:
     return {
-        "files": list(sources.files) or ["the embedded corpus"],
+        "files": list(sources.files) or [EMBEDDED],
         "held_out": list(sources.held_out),
         "fingerprints": {"train": data.train.fingerprint, "held_out": data.held_out.fingerprint},
     }
@@ -122,9 +119,7 @@ def _described(sources: Sources, data: Prepared) -> dict[str, Any]:
 
 def _require_same(directory: Path, begun: dict[str, Any], c: Configuration, sources: Sources) -> None:
     """A run goes on with what it was begun with."""
-    entries = dict(begun["configuration"])
-    before = configured(entries.pop("architecture"), options=entries)
-    changed = differences(before, c)
+    changed = differences(recorded(begun["configuration"]), c)
     for name, given in (("files", sources.files), ("held_out", sources.held_out)):
         if sources.files and list(given) != begun["data"][name]:
             changed.append(f"{name}: {_listed(begun['data'][name])} before, {_listed(given)} now")

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass, field, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from .architectures import require_architecture
 from .checkpoints import Checkpoints
 from .clock import Clock
 from .configuration import Configuration
@@ -19,7 +21,7 @@ from .optimizer import average, gradient_norm, optimizer, schedule
 from .preparation import Prepared
 from .reporting import Reporter
 from .sampling import sample
-from .tasks import Batch, Task, task
+from .tasks import Batch, Task, task, total
 
 State = dict[str, Any]  # params, and the optimiser's state
 
@@ -78,7 +80,7 @@ class Trainer:
         self.state: State = jax.jit(self._initial, out_shardings=everywhere)(init_key)
 
     def _initial(self, key: jax.Array) -> State:
-        params = self.task.init(key, self.hyperparameters)
+        params = require_architecture(self.configuration.architecture).initialise(key, self.hyperparameters)
         state = {"params": params, "optimizer": self.optimizer.init(params)}
         # A type that is weak would be another type after the first step, which would be compiled twice.
         return jax.tree.map(lambda a: jnp.asarray(a, a.dtype), state)
@@ -167,8 +169,7 @@ class Trainer:
         self.record = Record(loss, step, 0) if improved else replace(self.record, worse=self.record.worse + 1)
         measured = {"held_out_loss": loss}
         if self.configuration.architecture != "encoder":
-            tokens_per_character = self.data.held_out_batches.statistics()["tokens_per_character"]
-            measured["held_out_bits_per_character"] = loss / math.log(2) * tokens_per_character
+            measured["held_out_bits_per_character"] = loss / math.log(2) * self.data.held_out_tokens_per_character
         log.write(step=step, **measured)
         self.reporter.evaluated(step, {**measured, "best": improved})
         return improved
@@ -179,15 +180,11 @@ class Trainer:
         Raises:
           ValueError: there are so few that none of them is masked.
         """
-        params, total, tokens = self.parameters(), 0.0, 0
-        for n, batch in enumerate(self.data.evaluation()):
-            if n == self.configuration.evaluate_batches:
-                break
-            loss, count = self.held_out(params, batch, jax.random.fold_in(self.held_out_key, n))
-            total, tokens = total + float(loss), tokens + int(count)
+        batches = islice(self.data.held_out_batches.evaluation(), self.configuration.evaluate_batches)
+        nats, tokens = total(self.held_out, self.parameters(), batches, self.held_out_key)
         if not tokens:
             raise ValueError("there is too little held-out text: none of its tokens is one to be guessed")
-        return total / tokens
+        return nats / tokens
 
     def _restore(self) -> int:
         """Goes on from the newest whole checkpoint; gives its step, or 0."""

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+import jax
 import numpy as np
 
+from ..data.batches import padded
 from ..inference.beam_search import ed_beam_search
 from .model_directory import Model
 from .requires import require_model
@@ -52,12 +54,11 @@ def _context(model: Model, number: int, text: str) -> np.ndarray:
 def search(model: Model, contexts: Sequence[np.ndarray], beam: int, alpha: float, batch_size: int) -> list[np.ndarray]:
     """The best sequence for each context, with its eos_token; the batch is filled up, so that there are few shapes."""
     hp = model.hyperparameters
-    lengths: Any = np.array([len(z) for z in contexts] + [1] * (batch_size - len(contexts)), np.int32)
-    z: Any = np.full((batch_size, lengths.max()), hp.eos_token, np.int32)
-    for row, context in zip(z, contexts, strict=False):
-        row[: len(context)] = context
+    filled: Any = [*contexts, *[[hp.eos_token]] * (batch_size - len(contexts))]
+    longest = max(map(len, filled))
+    z, lengths = map(jax.device_put, padded(filled, longest))
     # A translation is seldom twice as long as its source; the room is what an unfinished search costs.
-    room = min(2 * int(lengths.max()) + 8, hp.l_max)
+    room = min(2 * longest + 8, hp.l_max)
     found = ed_beam_search(z, model.params, hp, length=room, beam=beam, alpha=alpha, z_lengths=lengths)
     sequences, ends = np.asarray(found.sequences)[:, 0], np.asarray(found.lengths)[:, 0]
     return [ids[:end] for ids, end in zip(sequences[: len(contexts)], ends, strict=False)]
