@@ -26,7 +26,7 @@ from .linear import affine, aligned
 from .normalization import layer_norm
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .practice import AS_PRINTED, Practice
-from .tagging import line
+from .tagging import line, stacked
 
 Attend = Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]]
 """(X_tilde, a layer's `MHAttentionParameters`, a layer's state) -> (attention's output, a layer's new state)."""
@@ -75,6 +75,7 @@ def unembedding_matrix(params: Any) -> jax.Array:
 # Algorithm 8
 
 
+@jax.named_scope("encoder")
 def encode(
     z: Int[Array, "*batch l_z"],
     params: EDTransformerParameters,
@@ -90,6 +91,7 @@ def encode(
     e_z = line(2, "e_z", embed(z, params.W_e, params.W_p, z_lengths))
     Z = line(3, "Z", drop(3, e_z))
 
+    @stacked("layers")
     def layer(Z, W_and_drop):
         W, drop = W_and_drop
         Z = line(5, "Z", Z + drop(5, mh_attention(Z, Z, W.attention, mask)))
@@ -102,6 +104,7 @@ def encode(
     return Z
 
 
+@jax.named_scope("decoder")
 def decode(
     x,
     params,
@@ -129,6 +132,7 @@ def decode(
     e_x = line(11, "e_x", embed(x, params.W_e, _rows(params.W_p, positions), x_lengths))
     X = line(12, "X", drop(12, e_x))
 
+    @stacked("layers")
     def layer(X, W_state_and_drop):
         W, (state, cross_state), drop = W_state_and_drop
         answer, state = attend(X, W.self_attention, state)
@@ -171,10 +175,11 @@ def ed_transformer_logits(
     Z = encode(z, theta, hyperparameters, z_lengths, practice)
     see = _visible(masks.full, z_lengths, None)
 
+    @jax.named_scope("cross_attention")
     def cross_attend(X, W, state):
         return mh_attention(X, Z, W, see), state
 
-    attend = self_attend(masks.causal)
+    attend = jax.named_scope("self_attention")(self_attend(masks.causal))
     logits, _ = decode(x, theta, hyperparameters, attend, cross_attend, x_lengths, practice=practice)
     return logits.astype(dtype)
 
@@ -233,6 +238,7 @@ def e_transformer_logits(
     e = line(2, "e", embed(x, params.W_e, _rows(params.W_p, positions_within(segments)), lengths))
     X = line(3, "X", drop(3, e))
 
+    @stacked("layers")
     def layer(X, W_and_drop):
         W, drop = W_and_drop
         X = line(5, "X", X + drop(5, mh_attention(X, X, W.attention, mask)))
@@ -299,6 +305,7 @@ def d_layers(
     e = line(2, "e", embed(x, params.W_e, _rows(params.W_p, positions), lengths))
     X = line(3, "X", drop(3, e))
 
+    @stacked("layers")
     def layer(X, W_state_and_drop):
         W, state, drop = W_state_and_drop
         X_tilde = line(5, "X_tilde", layer_norm(X, W.gamma_1, W.beta_1, epsilon=epsilon))

@@ -11,7 +11,7 @@ from . import masks
 from .contracts import algorithm, is_concrete
 from .linear import affine, aligned, softmax
 from .parameters import AttentionParameters, MHAttentionParameters
-from .tagging import line
+from .tagging import line, stacked
 from .validation import (
     as_arrays,
     require_at_least_one,
@@ -206,7 +206,8 @@ def mh_attention(
     Raises:
       ValueError, TypeError: as `attention`.
     """
-    Y_h = line(2, "Y_h", attention(X, Z, params.heads, mask))
+    with stacked("heads", axis=-3):
+        Y_h = line(2, "Y_h", attention(X, Z, params.heads, mask))
     return join_heads(Y_h, params)
 
 

@@ -26,7 +26,7 @@ from .losses import d_loss, e_loss, ed_loss
 from .masking import mask_tokens
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .practice import AS_PRINTED, Practice
-from .tagging import line
+from .tagging import line, stacked
 from .validation import (
     as_arrays,
     require_count,
@@ -76,6 +76,7 @@ def _train(
     data = jax.tree.map(lambda a: a if batch_size == 1 else a.reshape(-1, batch_size, *a.shape[1:]), data)
     updates_per_epoch = len(jax.tree.leaves(data)[0])
 
+    @stacked("updates")
     def update(carry, batch):
         params, state, i = carry
         n, batch = batch
@@ -84,6 +85,7 @@ def _train(
         changes, state = optimizer.update(gradient, state, params)
         return (updated(params, changes), state, i), value
 
+    @stacked("epochs")
     def epoch(carry, i):
         (params, state, _), losses = lax.scan(update, (*carry, i), (jnp.arange(updates_per_epoch), data))
         return (params, state), losses

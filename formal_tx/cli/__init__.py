@@ -5,17 +5,21 @@ import sys
 
 import typer
 
+from .budget import budget
 from .check import check
 from .demo import demo
 from .evaluate import evaluate
 from .fill import fill
 from .generate import generate
 from .info import info
+from .laws import laws
 from .list import list_algorithms
+from .mistakes import mistakes
 from .plot import plot
 from .show import show
 from .train import train
 from .translate import translate
+from .vectors import vectors
 
 app = typer.Typer(
     add_completion=False,
@@ -26,6 +30,10 @@ app = typer.Typer(
 app.command("list")(list_algorithms)
 app.command("show")(show)
 app.command("check")(check)
+app.command("mistakes")(mistakes)
+app.command("laws")(laws)
+app.command("budget")(budget)
+app.command("vectors")(vectors)
 app.command("demo")(demo)
 for command in (train, generate, translate, fill, evaluate, info, plot):
     app.command()(command)

@@ -1,19 +1,27 @@
 """`formal-tx check`: runs both editions and says, line by line, whether they agree."""
 
+import json as json_format
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..crosscheck import ALGORITHMS, Comparison, report
 from ..crosscheck import check as check_both
-from ..crosscheck.candidate import CannotRun, check_candidate
+from ..crosscheck.calling import CannotRun, FromFile
+from ..crosscheck.laws import Finding
+from ..crosscheck.laws.process import run_file
+from ..crosscheck.laws.report import show as show_laws
+from ..diagnosis import Diagnosis, judge
+from ..diagnosis import report as diagnosis_report
 from .console import algorithm, give_up, messages, output
 
 
 class DType(StrEnum):
     float64 = "float64"
     float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
 
 
 class Framework(StrEnum):
@@ -33,7 +41,9 @@ def check(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random cases.")] = 0,
     cases: Annotated[int, typer.Option(min=1, help="How many random cases of each kind.")] = 3,
-    dtype: Annotated[DType, typer.Option(help="Precision of the library, or of --against.")] = DType.float64,
+    dtype: Annotated[
+        DType, typer.Option(help="Precision of the library (float64, float32) or of --against.")
+    ] = DType.float64,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     against: Annotated[
         str | None, typer.Option(metavar="FILE:FUNCTION", help="Check this function instead of the library's.")
@@ -41,6 +51,9 @@ def check(
     framework: Annotated[Framework, typer.Option(help="With --against: what its arrays are.")] = Framework.numpy,
     layout: Annotated[Layout, typer.Option(help="With --against: rows are tokens, or columns.")] = Layout.rows,
     time_limit: Annotated[float, typer.Option(min=0.1, help="With --against: seconds it may take.")] = 60,
+    diagnose: Annotated[
+        bool, typer.Option(help="With --against: where it disagrees, find out which mistake was made.")
+    ] = True,
 ) -> None:
     """Run both editions on random and hard cases and compare what every line assigns.
 
@@ -50,7 +63,10 @@ def check(
     (`formal-tx list` names it); masks are boolean arrays, true where a token may attend; `params` has the library's
     fields. 6 is called with (e, gamma, beta, epsilon); 11 and 13 end in (…, epochs, eta), 12 in (…, epochs, eta,
     replaced), the boolean masks by epoch and sequence; 14 ends in (…, length, temperature, sample) and 15 in (…,
-    temperature, sample), where sample(q) draws a token from q with the check's random numbers.
+    temperature, sample), where sample(q) draws a token from q with the check's random numbers. If it returns a
+    dictionary of named values, or tags its lines with `line`, they are compared too. Where it disagrees, the known
+    mistakes (`formal-tx mistakes`), and then pairs of them, are tried until one gives the same numbers. If none does,
+    the laws (`formal-tx laws`) say what it keeps.
     """
     chosen = [algorithm(n) for n in numbers] if numbers else list(ALGORITHMS)
     if against is not None and len(chosen) != 1:
@@ -58,7 +74,12 @@ def check(
     if against is None and (framework is not Framework.numpy or layout is not Layout.rows):
         give_up("--framework and --layout say how to call the function of --against, and there is none")
 
+    if against is None and dtype not in (DType.float64, DType.float32):
+        give_up(f"the library is checked in float64 and float32; formal-tx budget shows what {dtype.value} loses")
+
     comparisons: list[Comparison] = []
+    found_out: Diagnosis | None = None
+    laws: list[Finding] = []
     with messages.status("") as status:
         for one in chosen:
             status.update(f"Algorithm {one.number}, {one.name}")
@@ -66,23 +87,44 @@ def check(
                 comparisons.append(check_both(one, seed=seed, cases=cases, dtype=dtype.value))
                 continue
             try:
-                found = check_candidate(
+                candidate = FromFile(against, framework.value, dtype.value, time_limit)
+                comparison, found_out = judge(
                     one,
-                    against,
+                    candidate,
                     seed=seed,
                     cases=cases,
                     dtype=dtype.value,
-                    framework=framework.value,
                     layout=layout.value,
-                    time_limit=time_limit,
+                    diagnosed=diagnose,
                 )
-                comparisons.append(found)
+                comparisons.append(comparison)
+                if (
+                    found_out is not None
+                    and not comparison.agrees
+                    and not found_out.explained
+                    and layout == Layout.rows
+                ):
+                    status.update(f"Algorithm {one.number}, {one.name}: which laws it keeps")
+                    laws = run_file(against, kind=one.number, framework=framework.value, dtype=dtype.value)
             except CannotRun as reason:
                 give_up(str(reason))
 
-    agree = all(c.agrees for c in comparisons)
     if json:
-        print(report.as_json(comparisons))
+        print(json_format.dumps(_as_object(comparisons, found_out, laws), ensure_ascii=False))
     else:
         report.show(output, comparisons)
-    raise typer.Exit(0 if agree else 1)
+        if found_out is not None and not comparisons[0].agrees:
+            output.print(diagnosis_report.panel(found_out))
+        if laws:
+            output.print(f"The laws of {comparisons[0].algorithm.name} that it keeps, and those that it breaks:")
+            show_laws(output, [law for law in laws if law.outcome in ("holds", "violated")])
+    raise typer.Exit(0 if all(c.agrees for c in comparisons) else 1)
+
+
+def _as_object(comparisons: list[Comparison], diagnosis: Diagnosis | None, laws: list[Finding]) -> dict[str, Any]:
+    found = report.as_object(comparisons)
+    if diagnosis is not None:
+        found["diagnosis"] = diagnosis_report.as_list(diagnosis)
+    if laws:
+        found["laws"] = {law.law: law.outcome for law in laws if law.outcome in ("holds", "violated")}
+    return found

@@ -1,36 +1,28 @@
-"""The check against somebody else's function: it runs in a process of its own, under a time limit."""
+"""The check against somebody else's function: its results are compared, and the lines that it shows by name."""
 
-import os
-import pickle
-import subprocess
-import sys
-import tempfile
 import time
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import jax
 import numpy as np
 
 from . import cases as drawn
+from .answers import Answer
+from .calling import Candidate, CannotRun, FromFile, call, defined
 from .catalog import Algorithm
-from .compare import Comparison, Difference
+from .compare import Comparison, Difference, line_differences
 from .draws import Case
-from .editions import hyperparameters, masking, run_paper, sampler
-from .layout import is_theta, leaves, to_paper, to_rows
+from .editions import run_paper
+from .layout import is_theta, leaves, to_rows
 from .tolerances import error, tolerance
 
-_SHOWN = 4000  # characters of what the candidate printed
-_BY_COLUMNS = ("X", "Z", "mask", "W_e", "W_p")
-
-
-class CannotRun(Exception):
-    """The candidate could not be run: the message says what stopped it."""
+__all__ = ["CannotRun", "check_candidate"]
 
 
 def check_candidate(
     algorithm: Algorithm,
-    candidate: str,
+    candidate: str | Candidate,
     *,
     seed: int = 0,
     cases: int = 3,
@@ -39,124 +31,94 @@ def check_candidate(
     layout: str = "rows",
     time_limit: float = 60,
 ) -> Comparison:
-    """Compare the results of `candidate`, "path/to/file.py:function", with the pseudocode's.
+    """Compare what `candidate`, "path/to/file.py:function", answers with what the pseudocode gives.
 
     It is called with the positional arguments that `algorithm.signature` names, on every case whose result the paper
-    defines. What it prints goes to standard error.
+    defines. What it prints goes to standard error. If it returns a dictionary of named values (`S`, or `4.S`), or tags
+    its lines with `line`, these are compared too.
 
     Args:
-      dtype: of the arrays, float64 or float32. framework: numpy, jax or torch, which is what they are.
+      candidate: or a function of this process, `calling.FromFunction`, which has its framework and dtype itself.
+      dtype: of the arrays, float64, float32, float16 or bfloat16. framework: what they are, numpy, jax or torch.
       layout: rows, or columns for the paper's own layout, with heads and layers in lists.
       time_limit: seconds for all cases together.
     Raises:
-      CannotRun: if it does not import, raises, returns no array, or takes too long.
+      CannotRun: if it does not import, raises in every case, returns no array, or takes too long.
     """
     start = time.perf_counter()
-    file, function = _split(candidate)
-    ordinary = [case for case in drawn.draw(algorithm.number, seed, cases) if case.defined]
-    small = drawn.small(algorithm.number, seed)
-    with jax.enable_x64(True):
-        calls = [_call(algorithm, case, layout) for case in ordinary + small]
-        expected = [_rows(run_paper(algorithm, case, "float64")[0]) for case in ordinary + small]
-    answers = _run(file, function, (framework, dtype), calls, time_limit)
-
-    for case, answer in zip(ordinary, answers, strict=False):
-        if isinstance(answer, str):
-            raise CannotRun(f"{candidate}: in the case “{case.title}” it {answer}")
-    differences = [
-        _difference(algorithm, case, answer, wanted, layout, dtype)
-        for case, answer, wanted in zip(ordinary + small, answers, expected, strict=True)
-        if not isinstance(answer, str)
-    ]
-    judged, shown = differences[: len(ordinary)], differences[len(ordinary) :]
+    if isinstance(candidate, str):
+        candidate = FromFile(candidate, framework, dtype, time_limit)
+    ordinary = defined(drawn.draw(algorithm.number, seed, cases), dtype)
+    small = defined(drawn.small(algorithm.number, seed), dtype)
+    answers = candidate.answers([call(algorithm, case, layout) for case in ordinary + small])
+    if all(isinstance(answer, str) for answer in answers):
+        raise CannotRun(f"{candidate.name}: in the case “{ordinary[0].title}” it {answers[0]}")
+    judged, shown = (
+        [d for case, answer in pairs for d in _differences(algorithm, case, answer, layout, dtype)]
+        for pairs in (
+            list(zip(ordinary, answers, strict=False)),
+            list(zip(small, answers[len(ordinary) :], strict=True)),
+        )
+    )
     bad = [d for d in judged if not d.agrees]
     worst = max(judged, key=lambda d: d.error)
-    smallest = [d for d in shown if not d.agrees and d.error >= worst.error / 10] if bad else []
-    shown_first = next(iter(smallest or bad), None)
-    lines = algorithm.listing.assigned
+    smallest = [d for d in shown if not d.agrees and not d.raised and d.error >= worst.error / 10] if bad else []
+    first_bad = next(iter(smallest or bad), None)
+    lines = {d.number for d in judged}
     return Comparison(
         algorithm,
-        lines=len({s.number for s in lines}),
-        lines_compared=1,  # what is not ours shows only its result
+        lines=len({s.number for s in algorithm.listing.assigned}),
+        lines_compared=len(lines),
         cases=len(ordinary),
         seconds=time.perf_counter() - start,
         worst=worst,
-        first_bad=shown_first,
-        failing=next((c for c in small + ordinary if shown_first and c.title == shown_first.case), None),
+        first_bad=first_bad,
+        failing=next((c for c in small + ordinary if first_bad and c.title == first_bad.case), None),
         by_line=False,
     )
 
 
-def _split(candidate: str) -> tuple[Path, str]:
-    file, _, function = candidate.rpartition(":")
-    if not file or not function.isidentifier():
-        raise CannotRun(f"{candidate}: expected path/to/file.py:function")
-    path = Path(file)
-    if not path.is_file():
-        raise CannotRun(f"{candidate}: there is no file {file}")
-    return path.resolve(), function
-
-
-def _call(algorithm: Algorithm, case: Case, layout: str) -> tuple[Any, ...]:
-    """The arguments by the names of the signature, in the layout asked for."""
-    a = dict(case.arguments) | {"hyperparameters": hyperparameters(case)}
-    params = a.get("params")
-    if params is not None and getattr(params, "W_u", 0) is None:  # tied embeddings
-        a["params"] = params.replace(W_u=params.W_e)
-    if "sample" in algorithm.signature:
-        a["sample"] = sampler(algorithm, case, "float64")
-    if "replaced" in algorithm.signature:
-        a["replaced"] = masking(case) < a["mask_probability"]
-    if layout == "columns":
-        a |= {name: a[name].T for name in _BY_COLUMNS if name in a}
-        if "context" in a:
-            a["context"] = list(a["context"])
-        if params is not None:
-            a["params"] = to_paper(a["params"])
-    if algorithm.number in (11, 12, 13):
-        a |= {name: list(a[name]) for name in ("x", "z") if name in a}
-    return tuple(a[name] for name in algorithm.signature)
-
-
-def _rows(result: Any) -> Any:
-    return leaves(result) if is_theta(result) else to_rows(result)
-
-
-def _run(file: Path, function: str, kind: tuple[str, str], calls: list[tuple], time_limit: float) -> list[Any]:
-    """The candidate's answers in another process; a string in the place of one says how it failed."""
-    with tempfile.TemporaryDirectory(prefix="formal-tx-") as place:
-        request, response, printed = Path(place, "request"), Path(place, "response"), Path(place, "printed")
-        request.write_bytes(pickle.dumps((str(file), function, kind, calls)))
-        command = [sys.executable, "-m", "formal_tx.crosscheck.worker", str(request), str(response)]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), "JAX_PLATFORMS": "cpu"}
-        with printed.open("wb") as log:
-            try:
-                done = subprocess.run(
-                    command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, timeout=time_limit
-                )
-            except subprocess.TimeoutExpired:
-                raise CannotRun(f"{file.name}:{function} did not return within {time_limit:g} seconds") from None
-            finally:
-                sys.stderr.write(printed.read_text(errors="replace")[-_SHOWN:])
-        if not response.is_file():
-            raise CannotRun(f"{file.name}:{function} ended its process with exit status {done.returncode}")
-        answers = pickle.loads(response.read_bytes())
-    if isinstance(answers, str):
-        raise CannotRun(answers)
-    return answers
-
-
-def _difference(algorithm: Algorithm, case: Case, answer: Any, expected: Any, layout: str, dtype: str) -> Difference:
+def _differences(
+    algorithm: Algorithm, case: Case, answer: Answer | str, layout: str, dtype: str
+) -> Iterator[Difference]:
+    """The differences of one case: of the lines that the answer names, as they ran, then of its result."""
+    with jax.enable_x64(True):
+        expected, recorded = run_paper(algorithm, case, "float64")
     last = algorithm.listing.assigned[-1]
+    terms = case.longest
 
-    def difference(name: str, found: np.ndarray, wanted: np.ndarray) -> Difference:
-        kind = "float32" if found.dtype == np.float32 else dtype
-        allowed = tolerance(kind, case.longest, by_differences=algorithm.number in (11, 12, 13), foreign=True)
+    def difference(name: str, found: Any, wanted: np.ndarray) -> Difference:
+        kind = "float32" if found.dtype == np.float32 and dtype == "float64" else dtype
+        allowed = tolerance(kind, terms, by_differences=algorithm.number in (11, 12, 13), foreign=True)
         return Difference(last.number, name, 0, 1, error(found, wanted), allowed, case.title, found, wanted)
 
-    if isinstance(expected, dict):
-        each = [difference(f"{last.variable}.{k}", answer.get(k, np.zeros(0)), v) for k, v in expected.items()]
-        return max(each, key=lambda d: d.error)
-    if layout == "columns" and answer.ndim == 2:
-        answer = answer.T
-    return difference(str(last.variable), answer, expected)
+    if isinstance(answer, str):
+        nothing = np.zeros(0)
+        yield Difference(last.number, str(last.variable), 0, 1, np.inf, 0.0, case.title, nothing, nothing, answer)
+        return
+    lines = named_lines(algorithm, answer, layout)
+    yield from line_differences(algorithm, case, dtype, recorded, lines, foreign=True)
+    result = answer.result
+    if result is None:
+        if f"{last.number}.{last.variable}" in lines:
+            return  # compared already
+        raise CannotRun(f"it returned a dictionary without {last.variable}, which is the result")
+    wanted = leaves(expected) if is_theta(expected) else to_rows(expected)
+    if isinstance(wanted, dict):
+        for path, leaf in wanted.items():
+            found = result.get(path, np.zeros(0)) if isinstance(result, dict) else result
+            yield difference(f"{last.variable}.{path}", found, leaf)
+        return
+    yield difference(str(last.variable), result.T if layout == "columns" and result.ndim == 2 else result, wanted)
+
+
+def named_lines(algorithm: Algorithm, answer: Answer, layout: str) -> dict[str, np.ndarray]:
+    """What an answer names, by `number.variable`; a name without a number is the last line that assigns it."""
+    numbers = {str(s.variable): s.number for s in algorithm.listing.assigned}
+    found = {}
+    for name, value in answer.named.items():
+        number, _, variable = name.rpartition(".") if name.split(".")[0].isdigit() else ("", "", name)
+        key = name if number else f"{numbers[variable]}.{variable}" if variable in numbers else ""
+        if key:
+            found[key] = value.T if layout == "columns" and getattr(value, "ndim", 0) == 2 else value
+    return found

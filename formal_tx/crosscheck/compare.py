@@ -3,7 +3,7 @@
 import dataclasses
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ class Difference:
       allowed: the tolerance.
       case: the title of the case.
       found, expected: the two values, in the library's layout.
+      raised: what somebody else's function raised instead of giving a value.
     """
 
     number: int
@@ -41,6 +42,7 @@ class Difference:
     case: str
     found: np.ndarray = field(repr=False)
     expected: np.ndarray = field(repr=False)
+    raised: str = ""
 
     @property
     def agrees(self) -> bool:
@@ -56,6 +58,7 @@ class Comparison:
       worst: the largest error of all; first_bad: the first line that disagrees, or None.
       failing: the case in which `first_bad` shows, where it is to be shown.
       by_line: whether the lines were seen, or the result alone, as of a function that is not ours.
+      single_precision: whether it agrees to the precision of float32 only, although it was called in float64.
     """
 
     algorithm: Algorithm
@@ -67,10 +70,15 @@ class Comparison:
     first_bad: Difference | None
     failing: Case | None = None
     by_line: bool = True
+    single_precision: bool = False
 
     @property
     def agrees(self) -> bool:
         return self.first_bad is None
+
+    def agrees_to(self, dtype: str) -> bool:
+        """Whether the worst error of all is one that rounding to `dtype` explains."""
+        return self.worst is not None and self.worst.error <= tolerance(dtype, 1, foreign=True)
 
 
 def check(algorithm: Algorithm, *, seed: int = 0, cases: int = 3, dtype: str = "float64") -> Comparison:
@@ -114,25 +122,41 @@ def compare(algorithm: Algorithm, case: Case, dtype: str) -> list[Difference]:
     result, lines = run_library(algorithm, case, dtype)
     # The library trains with log P where the paper has P, so as never to meet log 0.
     lines |= {name.replace("log_P", "P"): np.exp(value) for name, value in lines.items() if name.endswith(".log_P")}
+    differences = line_differences(algorithm, case, dtype, recorded, lines)
+    last = recorded[-1]
+    n = sum((r.number, r.variable) == (last.number, last.variable) for r in recorded)
+    for name, found, value in _results(result, expected, algorithm):
+        differences.append(_difference(algorithm, case, dtype, last, name, n - 1, n, found, value))
+    return differences
+
+
+def line_differences(
+    algorithm: Algorithm,
+    case: Case,
+    dtype: str,
+    recorded: list[Recorded],
+    lines: Mapping[str, np.ndarray],
+    *,
+    foreign: bool = False,
+) -> list[Difference]:
+    """The differences of the lines that both sides have, in the order in which the paper's ran.
+
+    Args:
+      lines: values by `number.variable`, those of a loop stacked. foreign: whether somebody else's function gave them.
+    """
     times: dict[tuple[int, str], list[Any]] = {}
     for r in recorded:
         times.setdefault((r.number, r.variable), []).append(r.value)
-
-    differences, seen = [], dict.fromkeys(times, 0)
+    found, seen = [], dict.fromkeys(times, 0)
     for r in recorded:
         key = (r.number, r.variable)
         for name, value in _parts(r):
             if name in lines:
                 n, of = seen[key], len(times[key])
-                found = _iteration(lines[name], n, of, value, algorithm.stops)
-                differences.append(_difference(algorithm, case, dtype, r, name, n, of, found, value))
+                one = _iteration(lines[name], n, of, value, algorithm.stops)
+                found.append(_difference(algorithm, case, dtype, r, name, n, of, one, value, foreign))
         seen[key] += 1
-
-    last = recorded[-1]
-    n = len(times[last.number, last.variable])
-    for name, found, value in _results(result, expected, algorithm):
-        differences.append(_difference(algorithm, case, dtype, last, name, n - 1, n, found, value))
-    return differences
+    return found
 
 
 def _parts(r: Recorded) -> Iterable[tuple[str, np.ndarray]]:
@@ -154,13 +178,22 @@ def _iteration(found: np.ndarray, n: int, times: int, expected: np.ndarray, stop
 
 
 def _difference(
-    algorithm: Algorithm, case: Case, dtype: str, r: Recorded, name: str, n: int, times: int, found: Any, expected: Any
+    algorithm: Algorithm,
+    case: Case,
+    dtype: str,
+    r: Recorded,
+    name: str,
+    n: int,
+    times: int,
+    found: Any,
+    expected: Any,
+    foreign: bool = False,
 ) -> Difference:
     if r.number in algorithm.sums:
         terms = max([case.sizes.get(axis, 1) for axis in algorithm.sums[r.number]], default=1)
     else:
         terms = case.longest
-    allowed = tolerance(dtype, terms, by_differences=algorithm.number in (11, 12, 13))
+    allowed = tolerance(dtype, terms, by_differences=algorithm.number in (11, 12, 13), foreign=foreign)
     variable = name.split(".", 1)[1] if "." in name else name
     return Difference(r.number, variable, n, times, error(found, expected), allowed, case.title, found, expected)
 

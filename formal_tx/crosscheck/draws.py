@@ -37,6 +37,7 @@ class Case:
       sizes: the size of each axis.
       defined: whether the paper defines the result; if not, both editions must refuse or give nan.
       epsilon: what layer norm adds to the variance, in both editions.
+      precise: whether it needs the bits of float32: its scores are large integers.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Case:
     sizes: dict[str, int]
     defined: bool = True
     epsilon: float = 0.0
+    precise: bool = False
 
     @property
     def longest(self) -> int:
@@ -54,15 +56,21 @@ class Case:
 
 
 class GumbelSampler:
-    """Draws tokens with given random numbers: the n-th call is argmax(log q + noise[n]), distributed as q."""
+    """Draws tokens with given random numbers: the n-th call is argmax(log q + noise[n]), distributed as q.
+
+    Attributes:
+      drawn_from: every q that it was asked to draw from.
+    """
 
     def __init__(self, noise: np.ndarray):
-        self.noise, self.calls = noise, 0
+        self.noise = noise
+        self.drawn_from: list[np.ndarray] = []
 
     def __call__(self, q: Any) -> int:
-        with np.errstate(divide="ignore"):
-            y = int(np.argmax(np.log(np.asarray(q, dtype=float)) + self.noise[self.calls]))
-        self.calls += 1
+        q = np.array(q, dtype=float)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            y = int(np.argmax(np.log(q) + self.noise[len(self.drawn_from)]))
+        self.drawn_from.append(q)
         return y
 
 
@@ -166,7 +174,7 @@ def saturated(rng: np.random.Generator, case: Case, context: str) -> Case:
     Integers, because a score of 1000 with a rounding error has weights that no float32 program can get right.
     """
     a = case.arguments
-    for name in {"e", "X"} & a.keys() | {context}:
+    for name in sorted({"e", "X"} & a.keys() | {context}):
         a[name] = rng.integers(-2, 3, a[name].shape).astype(float)
     a[context][-1] = a[context][0]
     p = a["params"]
@@ -184,6 +192,7 @@ def saturated(rng: np.random.Generator, case: Case, context: str) -> Case:
         b_k=integers(heads.b_k, 2),
     )
     a["params"] = dataclasses.replace(p, heads=heads) if several else heads
+    case.precise = True
     return case
 
 

@@ -49,6 +49,13 @@ def masking(case: Case) -> np.ndarray:
 
 def run_paper(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[Any, list[Recorded]]:
     """The pseudocode's result, and what each of its lines assigned."""
+    arguments, options = paper_call(algorithm, case, dtype)
+    with np.errstate(all="ignore"):  # where the paper divides by 0 the result is nan, and compared as such
+        return record(algorithm.paper, algorithm.listing, *arguments, **options)
+
+
+def paper_call(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with which the pseudocode is called on a case, by position and by name."""
     a = case.arguments
     theta = to_paper(a["params"]) if "params" in a else None
     arguments: tuple[Any, ...]
@@ -83,8 +90,7 @@ def run_paper(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[Any, list[R
             arguments = (one["x"], theta, a["length"], a["temperature"], sampler(algorithm, case, dtype))
         case _:
             arguments = (one["z"], theta, a["temperature"], sampler(algorithm, case, dtype))
-    with np.errstate(all="ignore"):  # where the paper divides by 0 the result is nan, and compared as such
-        return record(algorithm.paper, algorithm.listing, *arguments, **options)
+    return arguments, options
 
 
 def run_library(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[Any, dict[str, np.ndarray]]:

@@ -1,6 +1,5 @@
 """What a check found, said to a person as a table and to a program as one object."""
 
-import json
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -41,10 +40,12 @@ def table(comparisons: Iterable[Comparison]) -> Table:
     result.add_column("verdict")
     for c in comparisons:
         verdict = Text("agree", style="green") if c.agrees else Text("DISAGREE", style="bold red")
+        if c.single_precision:
+            verdict = Text("agree to single precision", style="green")
         result.add_row(
             str(c.algorithm.number),
             c.algorithm.name,
-            f"{c.lines_compared} / {c.lines}" if c.by_line else "the result",
+            f"{c.lines_compared} / {c.lines}" if c.by_line or c.lines_compared > 1 else "the result",
             "" if c.worst is None else f"{c.worst.error:.1e}",
             "" if c.worst is None else where(c.algorithm, c.worst) if c.by_line else c.worst.variable,
             verdict,
@@ -52,8 +53,8 @@ def table(comparisons: Iterable[Comparison]) -> Table:
     return result
 
 
-def as_json(comparisons: Sequence[Comparison]) -> str:
-    """The same as one JSON object. An error that is no number (a nan, another shape) is null."""
+def as_object(comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """The same as one object for JSON. An error that is no number (a nan, another shape) is null."""
 
     def number(value: float) -> float | None:
         return value if math.isfinite(value) else None
@@ -71,6 +72,8 @@ def as_json(comparisons: Sequence[Comparison]) -> str:
             "worst_line": None if worst is None else worst.number,
             "worst_variable": None if worst is None else worst.variable,
         }
+        if c.single_precision:
+            result["single_precision"] = True
         if c.first_bad is not None:
             bad = c.first_bad
             result["first_bad"] = {
@@ -79,11 +82,10 @@ def as_json(comparisons: Sequence[Comparison]) -> str:
                 "error": number(bad.error),
                 "allowed": bad.allowed,
                 "case": bad.case,
-            }
+            } | ({"raised": bad.raised} if bad.raised else {})
         return result
 
-    found = {"agrees": all(c.agrees for c in comparisons), "algorithms": [one(c) for c in comparisons]}
-    return json.dumps(found, ensure_ascii=False)
+    return {"agrees": all(c.agrees for c in comparisons), "algorithms": [one(c) for c in comparisons]}
 
 
 def explain(comparison: Comparison) -> RenderableType:
@@ -91,6 +93,9 @@ def explain(comparison: Comparison) -> RenderableType:
     bad, algorithm, case = comparison.first_bad, comparison.algorithm, comparison.failing
     assert bad is not None
     which = f" ({bad.variable})" if "." in bad.variable else ""
+    if bad.raised:
+        text = Text(f"In the case “{bad.case}” it {bad.raised}.")
+        return Panel(text, title=_title(comparison), title_align="left", border_style="red")
     parts: list[RenderableType] = [Text(f"In the case “{bad.case}” it{which} differs by {_size(bad)}.\n")]
     if comparison.by_line:
         parts += [Text("the paper", style="bold"), _code(algorithm.listing.text(bad.number))]
@@ -99,9 +104,15 @@ def explain(comparison: Comparison) -> RenderableType:
         parts += [Text("called with", style="bold"), Text(_inputs(algorithm, case))]
     parts += [Text("expected", style="bold"), Text(_array(bad.expected)), Text("found", style="bold")]
     parts += [Text(_array(bad.found))]
-    place = f"line {where(algorithm, bad)}" if comparison.by_line else "the result"
-    title = f"Algorithm {algorithm.number}, {algorithm.name}: {place}"
-    return Panel(Group(*parts), title=title, title_align="left", border_style="red")
+    return Panel(Group(*parts), title=_title(comparison), title_align="left", border_style="red")
+
+
+def _title(comparison: Comparison) -> str:
+    algorithm, bad = comparison.algorithm, comparison.first_bad
+    assert bad is not None
+    by_line = comparison.by_line or comparison.lines_compared > 1
+    place = f"line {where(algorithm, bad)}" if by_line else "the result"
+    return f"Algorithm {algorithm.number}, {algorithm.name}: {place}"
 
 
 def _size(bad: Difference) -> str:

@@ -1,7 +1,4 @@
-"""The process in which somebody else's function runs: reads the calls, writes the answers.
-
-python -m formal_tx.crosscheck.worker REQUEST RESPONSE
-"""
+"""The process in which somebody else's function runs: reads the calls, writes the answers."""
 
 import dataclasses
 import importlib.util
@@ -12,9 +9,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
+from ..tagging import line, reap
 from . import pseudocode
+from .answers import Answer
+from .draws import GumbelSampler
 from .layout import is_theta, leaves
 
 
@@ -41,20 +42,25 @@ def load(file: Path, name: str) -> Callable:
 
 
 def converter(framework: str, dtype: str) -> Callable[[np.ndarray], Any]:
-    """From NumPy to the framework's arrays, real numbers in the given precision."""
+    """From NumPy to the framework's arrays, real numbers in the given precision (for JAX, where x64 is on)."""
+
+    import ml_dtypes  # NumPy knows bfloat16 once it is imported
+
+    number = np.dtype(getattr(ml_dtypes, dtype, dtype))
 
     def copy(array: np.ndarray) -> np.ndarray:  # what the candidate does to its arguments stays with it
-        return np.array(array, dtype=dtype if array.dtype.kind == "f" else None)
+        return np.array(array, dtype=number if array.dtype.kind == "f" else None)
 
     if framework == "jax":
-        import jax
-
-        jax.config.update("jax_enable_x64", True)
         return lambda array: jax.numpy.asarray(copy(array))
     if framework == "torch":
         import torch  # type: ignore[import-not-found,unused-ignore]
 
-        return lambda array: torch.from_numpy(copy(array))
+        def tensor(array: np.ndarray) -> Any:
+            own = torch.from_numpy(np.array(array))
+            return own.to(getattr(torch, dtype)) if own.is_floating_point() else own
+
+        return tensor
     return copy
 
 
@@ -75,11 +81,14 @@ def to_numpy(result: Any) -> Any:
     """An answer as NumPy: an array, or the leaves of a set of parameters by path."""
     if hasattr(result, "detach"):
         result = result.detach().cpu()
+        result = result.float() if result.dtype.itemsize == 2 else result
     if dataclasses.is_dataclass(result) or is_theta(result):
         return {path: np.asarray(leaf) for path, leaf in leaves(result).items()}
     if isinstance(result, list | tuple):
         result = [to_numpy(r) for r in result]
     array = np.asarray(result)
+    if array.dtype.name in ("bfloat16", "float16"):
+        array = array.astype(np.float32)
     if array.dtype.kind not in "biuf":
         raise TypeError(f"returned {type(result).__name__}, expected an array of numbers")
     return array
@@ -93,25 +102,57 @@ def _why(stage: str, file: Path) -> str:
     return f"{stage} {kind.__name__ if kind else 'an error'}: {exception}{where}"
 
 
+def answer(candidate: Callable, arguments: tuple, to: Callable[[np.ndarray], Any], file: Path) -> Answer | str:
+    """What a candidate makes of one call; a sentence if it raises."""
+    given = tuple(convert(a, to) for a in arguments)
+    try:
+        result = candidate(*given)
+        if isinstance(result, dict):
+            named = {str(name): to_numpy(value) for name, value in result.items()}
+            if not named:
+                raise TypeError("returned a dictionary without values")
+            return Answer(None, _drawn_from(given), named)
+        return Answer(to_numpy(result), _drawn_from(given), _tagged(candidate, arguments, to))
+    except (Exception, SystemExit):
+        return _why("raises", file)
+
+
+def _drawn_from(arguments: tuple) -> np.ndarray | None:
+    """The distributions that a sampler among the arguments was asked to draw from."""
+    for argument in arguments:
+        if isinstance(argument, GumbelSampler):
+            lengths = {len(q) for q in argument.drawn_from}
+            return np.array(argument.drawn_from) if len(lengths) == 1 else np.zeros((0, 0))
+    return None
+
+
+def _tagged(candidate: Callable, arguments: tuple, to: Callable[[np.ndarray], Any]) -> dict[str, np.ndarray]:
+    """The lines that a candidate tags itself, by `number.variable`; none unless its module uses `line`."""
+    name, tags = getattr(candidate, "__name__", ""), vars(sys.modules.get(candidate.__module__, sys))
+    if not any(value is line for value in tags.values()):
+        return {}
+    _, found = reap(candidate)(*(convert(a, to) for a in arguments))
+    own = {}
+    for path, value in found.items():
+        *functions, tag = path.split("/")
+        if not functions or functions[-1] == name:
+            own[tag] = np.asarray(value)
+    return own
+
+
 def main(request: str, response: str) -> None:
     """Answer a request; whatever goes wrong in the candidate becomes a sentence in the response."""
     pseudocode.module()  # the arguments may be made of its Parameters
     name, function, kind, calls = pickle.loads(Path(request).read_bytes())
     file = Path(name)
-    answers: Any = []
+    answers: Any
     try:
+        if kind[0] == "jax":
+            jax.config.update("jax_enable_x64", True)
         to = converter(*kind)
         candidate = load(file, function)
     except (Exception, SystemExit):
         answers = f"{file.name}:{function} cannot be imported: {_why('raises', file)}"
     else:
-        for arguments in calls:
-            try:
-                answers.append(to_numpy(candidate(*(convert(a, to) for a in arguments))))
-            except (Exception, SystemExit):
-                answers.append(_why("raises", file))
+        answers = [answer(candidate, arguments, to, file) for arguments in calls]
     Path(response).write_bytes(pickle.dumps(answers))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -18,7 +18,7 @@ from jaxtyping import Array, Int, PRNGKeyArray
 from ..contracts import is_concrete
 from ..hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
 from ..parameters import DTransformerParameters, EDTransformerParameters
-from ..tagging import line
+from ..tagging import line, stacked
 from ..validation import require_count, require_key
 from .buckets import bucket, cut
 from .contracts import bucketed, d_prompt, ed_context, require_at_most, require_room
@@ -99,6 +99,7 @@ def _d_inference(x, lengths, params, drawing, key, length, *, hyperparameters, s
 def _steps(step, text, cache, length, steps):
     """The tokens (..., steps) of `length` steps, or of fewer if all texts end before; what follows means nothing."""
 
+    @stacked("steps")
     def step_if_asked(carry, i):
         wanted = (i < length) & ~carry[0].ended.all()
         carry = lax.cond(wanted, lambda carry: step(*carry, i), lambda carry: carry, carry)

@@ -13,6 +13,9 @@ from .. import masks
 from ..architectures import Attend
 from ..attention import answer, join_heads
 from ..linear import affine, aligned, softmax
+from ..tagging import stacked
+
+_answer_by_head = stacked("heads", axis=-3)(answer)
 
 
 @struct.dataclass
@@ -51,7 +54,7 @@ def keep_attend(X, W, state):
     """Line 6 of Algorithm 10 for a whole sequence; the new state is its keys and values."""
     kept, length = _keys_and_values(X, W.heads), X.shape[-2]
     mask = masks.dense(masks.causal, length, length)
-    return join_heads(answer(affine(X, W.heads.W_q, W.heads.b_q), kept.K, kept.V, mask), W), kept
+    return join_heads(_answer_by_head(affine(X, W.heads.W_q, W.heads.b_q), kept.K, kept.V, mask), W), kept
 
 
 def with_slots(kept: KeyValueCache, slots: int) -> KeyValueCache:
@@ -119,6 +122,6 @@ def context_attend(z_lengths: jax.Array) -> Attend:
     def attend(X, W, cache):
         real = z_lengths[..., None, None, None]
         mask = aligned(jnp.arange(cache.slots), real) < real
-        return join_heads(answer(affine(X, W.heads.W_q, W.heads.b_q), cache.K, cache.V, mask), W), None
+        return join_heads(_answer_by_head(affine(X, W.heads.W_q, W.heads.b_q), cache.K, cache.V, mask), W), None
 
     return attend

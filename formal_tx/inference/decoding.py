@@ -152,7 +152,8 @@ def ed_step(
 @partial(jax.jit, static_argnames=("hyperparameters",))
 def _ed_step(token, t, cache, params, hyperparameters):
     token, positions = _at(token, t, cache.past)
-    attend, cross_attend = cached_attend(t), context_attend(cache.z_lengths)
+    attend = jax.named_scope("self_attention")(cached_attend(t))
+    cross_attend = jax.named_scope("cross_attention")(context_attend(cache.z_lengths))
     states = (cache.past, cache.context)
     logits, (new, _) = decode(token, params, hyperparameters, attend, cross_attend, positions=positions, states=states)
     return logits[..., 0, :], cache.replace(past=write(cache.past, new, t))

@@ -12,8 +12,14 @@ from formal_tx.crosscheck.candidate import check_candidate
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 SAYS = {
+    "ablate_head": ("the whole model: ", "layer 2, head 4: "),
+    "activation_patching": ("logit of 's' minus logit of 'p'", "layer 2"),
     "attention_by_hand": ("line 6: V_tilde = V @ softmax(S / sqrt(d_attn))", "[[12.  4.  9.]", " [ 9.  9.]]"),
     "attention_maps": ("attention/1.Q", "layer 2, head 2", "@@"),
+    "gradient_norms": ("untrained: norm of the gradient", "layers/1/8.X"),
+    "induction_heads": ("period 8: ", "layer 2: head 1"),
+    "laws_of_my_attention": ("holds ",),
+    "logit_lens": ("layer 0 ", "after 2 layers the true next character"),
     "masked_words": ("and god said to ____ , go → ", "the first guess is right for"),
     "masked_letters": ("50 updates", "king_om"),
     "my_attention": ("formal-tx check 5",),

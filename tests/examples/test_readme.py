@@ -20,7 +20,16 @@ from formal_tx.masking import mask_tokens
 from formal_tx.practice import AS_PRINTED
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = ("README.md", "docs/check.md", "docs/design.md", "docs/train.md")
+DOCUMENTS = (
+    "README.md",
+    "docs/budget.md",
+    "docs/check.md",
+    "docs/design.md",
+    "docs/instrument.md",
+    "docs/laws.md",
+    "docs/train.md",
+    "docs/vectors.md",
+)
 RUNS = ("train", "generate", "fill", "translate", "evaluate", "info", "plot")  # these need what others left
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

@@ -1,14 +1,18 @@
 """`line` is the identity, and `reap` reads what it tagged: through every transformation, with the right values."""
 
+import re
+import sys
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from hypothesis import given
 from jax import lax
+from jax.extend.source_info_util import extend_name_stack
 
 import formal_tx
-from formal_tx.tagging import line, reap
+from formal_tx.tagging import Reaped, line, reap, stacked
 
 from .strategies import (
     ED,
@@ -312,3 +316,162 @@ def test_arguments_that_are_no_arrays_reach_the_function_as_they_are():
     """Hyperparameters and counts stay static, as `jit` would have them."""
     _, values = reap(formal_tx.d_transformer)(tokens(0, L_X), random_model(0, D), D)
     assert values["d_transformer/11.P"].shape == (L_X, D.N_V)
+
+
+def translated():
+    z, x, params = tokens(0, L_Z), tokens(1, L_X), random_model(0, ED)
+    return reap(lambda z, x: formal_tx.ed_transformer(z, x, params, ED))(z, x)[1]
+
+
+def test_selectors():
+    """As much of a path as tells it apart, with scopes, the index of a layer and of a head."""
+    values = translated()
+    prefix = "ed_transformer/ed_transformer_logits/"
+    for selector, path, index in [
+        ("e_z", f"{prefix}2.e_z", ()),
+        ("2.e_z", f"{prefix}2.e_z", ()),
+        ("encoder/layers/Z", f"{prefix}8.Z", ()),  # the last line that assigns Z
+        ("Z", f"{prefix}8.Z", ()),
+        ("layers/0/5.Z", f"{prefix}5.Z", (0,)),
+        ("decoder/layers/1/X", f"{prefix}19.X", (1,)),
+        ("decoder/layers/-1/X", f"{prefix}19.X", (1,)),
+        ("encoder/S", f"{prefix}mh_attention/attention/5.S", ()),
+        ("mh_attention#1/S", f"{prefix}mh_attention/attention/5.S", ()),
+        ("encoder/layers/0/attention/heads/2/4.S", f"{prefix}mh_attention/attention/4.S", (0, 2)),
+        ("self_attention/heads/1/A", f"{prefix}mh_attention#2/attention/6.A", (slice(None), 1)),
+        ("layers/1/cross_attention/heads/-3/K", f"{prefix}mh_attention#3/attention/2.K", (1, 0)),
+        ("cross_attention/heads/0/Y_h", f"{prefix}mh_attention#3/2.Y_h", (slice(None), 0)),
+        ("layer_norm#4/e_hat", f"{prefix}layer_norm#4/3.e_hat", ()),
+    ]:
+        assert values.selectors.keys() == set(values)
+        np.testing.assert_array_equal(values[selector], values[path][index], selector)
+
+
+def test_the_whole_selector_of_every_path_finds_it():
+    """Of all lines of all architectures; they are what an error lists."""
+    values = translated()
+    for path, selector in values.selectors.items():
+        assert values[selector] is values[path]
+    heads = [selector for selector in values.selectors.values() if "/heads/" in selector]
+    assert len(heads) == 3 * 8
+    assert "ed_transformer/ed_transformer_logits/encoder/layers/layer_norm#1/1.m" in values.selectors.values()
+
+
+def test_what_is_reaped_is_a_mapping_and_a_pytree():
+    """Iterating gives the paths, in the order of the algorithm; transformations give the same mapping again."""
+    values = translated()
+    assert list(values)[:3] == [f"ed_transformer/ed_transformer_logits/{name}" for name in ("1.l_z", "2.e_z", "3.Z")]
+    assert len(values) == len(dict(values)) == 62
+    assert next(iter(values)) in values
+    assert "e_z" not in values
+    assert values.get("nothing") is None
+    assert repr(reap(jitted)(3)[1]) == "Reaped({'double/1.y': Array(6, dtype=int64, weak_type=True)})"
+    assert isinstance(jax.tree.map(jnp.sin, values), Reaped)
+    paths, _ = jax.tree_util.tree_flatten_with_path(values)
+    assert {path[0].key for path, _ in paths} < set(values)
+    again = [path for path in values if path not in {path[0].key for path, _ in paths}]
+    assert again == [
+        path for path in values if path.endswith(("2.Y_h", "/3.Z", "/12.X", "/6.Z", "/8.Z", "15.X", "17.X", "19.X"))
+    ]
+    batched = jax.vmap(lambda x: reap(lambda x: in_two_layers(x))(x)[1])(np.ones((5, 2, 3)))
+    assert batched["layers/1/y"].shape == (5, 2, 3)
+    assert batched["layers/1/rows/0/y"].shape == (5, 3)
+    gradient = jax.grad(lambda x: reap(in_two_layers)(x)[1]["layers/1/rows/0/y"].sum())(np.ones((2, 3)))
+    close(gradient, np.array([[4.0] * 3, [0.0] * 3]))
+
+
+def in_two_layers(x):
+    @stacked("layers")
+    @stacked("rows", axis=-2)
+    def layer(x, _):
+        return line(1, "y", 2 * x), None
+
+    return lax.scan(layer, x, None, length=2)[0]
+
+
+def parameters_mapped(**axes):
+    """The axes that `vmap` maps of the parameters of attention: none but the given ones."""
+    heads = formal_tx.AttentionParameters(W_q=None, b_q=None, W_k=None, b_k=None, W_v=None, b_v=None)
+    return formal_tx.MHAttentionParameters(heads=heads.replace(**axes), W_o=None, b_o=None)
+
+
+@pytest.mark.parametrize("mapped", [{"W_v": 0}, {"W_q": 2}, {"W_k": 1, "b_k": 0}, {"W_q": 0, "W_v": 3}], ids=str)
+def test_the_axes_of_vmap_lead_wherever_jax_puts_them(mapped):
+    """Reaped inside or outside, a head is a head."""
+    X, params = normal(0, L_X, 6), random_heads(0, d_x=6, d_z=6, d_attn=2, d_mid=4, d_out=5, H=3)
+    stacks = {
+        name: np.stack([getattr(params.heads, name) * (n + 1) for n in range(4)], axis) for name, axis in mapped.items()
+    }
+    params = params.replace(heads=params.heads.replace(**stacks))
+    axes = (parameters_mapped(**mapped),)
+    f = lambda params: formal_tx.mh_attention(X, X, params)  # noqa: E731
+    _, outside = reap(jax.vmap(f, in_axes=axes))(params)
+    _, inside = jax.vmap(reap(f), in_axes=axes)(params)
+    for name in ("Q", "K", "V", "4.S", "A", "attention/V_tilde", "heads/2.Y_h"):
+        close(np.broadcast_to(outside[name], inside[name].shape), inside[name])
+    assert outside["attention/V_tilde"].shape == (4, 3, L_X, 4)
+    close(outside["attention/heads/1/V_tilde"], inside["attention/V_tilde"][:, 1])
+
+
+def program(f, *args):
+    """The optimised program that `f` is compiled to, without what says where it comes from, its regions renumbered."""
+    jax.clear_caches()
+    text = jax.jit(f).lower(*args).compile().as_text()
+    text = text[text.index("\n\n%") if "\n\n%" in text else text.index("ENTRY") :]
+    text = re.sub(r", metadata=\{[^}]*\}", "", text)
+    names: dict[str, str] = {}
+    return re.sub(r"%[\w.\-]+", lambda name: names.setdefault(name[0], f"%{len(names)}"), text)
+
+
+@pytest.fixture
+def untag(monkeypatch):
+    """Take the tags and the names of axes out of the library."""
+
+    def untag():
+        for name, module in list(sys.modules.items()):
+            if name.startswith("formal_tx.") and getattr(module, "line", None) is line:
+                monkeypatch.setattr(module, "line", lambda number, name, value: value)
+        monkeypatch.setattr(extend_name_stack, "__enter__", lambda self: None)  # which is what a scope is
+        monkeypatch.setattr(extend_name_stack, "__exit__", lambda *_: None)
+
+    yield untag
+    monkeypatch.undo()
+    jax.clear_caches()
+
+
+@pytest.mark.parametrize("name", ["attention", "d_transformer_logits", "its gradient"])
+def test_the_compiled_program_is_the_same_without_tags(name, untag):
+    """Tags cost nothing once they are compiled."""
+    X, heads = normal(0, L_X, 6), random_heads(0, d_x=6, d_z=6, d_attn=2, d_mid=4, d_out=5, H=3)
+    x, params = tokens(0, L_Z), random_model(0, D)
+    f, args = {
+        "attention": (lambda X: formal_tx.attention(X, X, heads.heads), (X,)),
+        "d_transformer_logits": (lambda x, params: formal_tx.d_transformer_logits(x, params, D), (x, params)),
+        "its gradient": (jax.grad(lambda params, x: formal_tx.losses.d_loss(params, x, D)), (params, x)),
+    }[name]
+    with_tags = program(f, *args)
+    assert reap(f)(*args)[1]
+    assert "dot" in with_tags
+    untag()
+    assert program(f, *args) == with_tags
+    assert not reap(f)(*args)[1]
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_nothing_is_computed_twice(gradient):
+    """A reaped function has as many products of matrices and exponentials as the function itself."""
+    x, params = tokens(0, L_Z), random_model(0, D)
+    f = lambda params: formal_tx.d_transformer_logits(x, params, D).sum()  # noqa: E731
+    plain, read = (jax.grad(f), jax.grad(lambda params: reap(f)(params)[0])) if gradient else (f, reap(f))
+    for operation in ("dot_general", "exp ", "erf", "reduce_max", "scan"):
+        assert str(jax.make_jaxpr(read)(params)).count(operation) == str(jax.make_jaxpr(plain)(params)).count(operation)
+
+
+def test_a_checkpoint_stays_one():
+    """What `jax.checkpoint` computes again it computes again in the gradient of the reaped function too."""
+    f = jax.checkpoint(lambda x: jnp.sin(jitted(jnp.sin(x))))
+    plain, read = (str(jax.make_jaxpr(jax.grad(g))(3.0)) for g in (f, lambda x: reap(f)(x)[0]))
+    assert plain.count("sin ") == read.count("sin ")
+    assert "remat2[" in plain
+    assert "remat2[" in read
+    close(jax.grad(lambda x: reap(f)(x)[1]["y"])(3.0), 2 * np.cos(3.0))

@@ -1,0 +1,9 @@
+"""Which line is wrong: mistakes that people make, made in the pseudocode, and held against somebody else's function."""
+
+from .catalogue import MISTAKES
+from .diagnose import Diagnosis, Explanation, diagnose, examine
+from .judge import judge
+from .mistakes import Mistake
+from .mutants import Mutant, mutants
+
+__all__ = ["MISTAKES", "Diagnosis", "Explanation", "Mistake", "Mutant", "diagnose", "examine", "judge", "mutants"]

@@ -1,0 +1,110 @@
+"""Mistakes with tokens, positions and the way back to the vocabulary."""
+
+from ..mistakes import Rewrite, mistake
+
+MISTAKES = (
+    mistake(
+        "embedding-scaled",
+        "the token's embedding is multiplied by √d_e",
+        ("W_e[:, _v]", "W_e[:, _v] * sqrt(len(W_e))"),
+    ),
+    mistake(
+        "embedding-sum-scaled",
+        "the sum of token and position is multiplied by √d_e",
+        ("W_e[:, _v] + W_p[:, _t]", "(W_e[:, _v] + W_p[:, _t]) * sqrt(len(W_e))"),
+    ),
+    mistake(
+        "token-off-by-one",
+        "the ids of the tokens are off by one",
+        ("W_e[:, _v]", "W_e[:, _v + 1]"),
+        ("W_e[:, _v]", "W_e[:, _v - 1]"),
+    ),
+    mistake(
+        "table-transposed",
+        "the table of embeddings is read along the other axis",
+        ("W_e[:, _v]", "W_e[_v, :]"),
+        ("W_p[:, _t]", "W_p[_t, :]"),
+    ),
+    mistake(
+        "position-off-by-one",
+        "the positions are off by one",
+        ("W_p[:, _t]", "W_p[:, _t + 1]"),
+        ("W_p[:, _t]", "W_p[:, _t - 1]"),
+        ("W_p[:, _t]", "W_p[:, max(_t - 1, 0)]"),
+    ),
+    mistake(
+        "position-of-first",
+        "all tokens get the embedding of the first position",
+        ("W_e[:, _v] + W_p[:, _t]", "W_e[:, _v] + W_p[:, 0]"),
+    ),
+    mistake(
+        "position-from-the-end",
+        "positions are counted from the end of the sequence",
+        Rewrite("[W_e[:, _v] + W_p[:, t] for t in range(_l)]", "[W_e[:, _v] + W_p[:, _l - 1 - t] for t in range(_l)]"),
+        Rewrite(
+            "[W_e[:, _v] + W_p[:, t] for t in range(_l)]",
+            "[W_e[:, _v] + W_p[:, W_p.shape[1] - _l + t] for t in range(_l)]",
+        ),
+    ),
+    mistake(
+        "position-missing",
+        "the positional embedding is missing",
+        ("W_e[:, _v] + W_p[:, _t]", "W_e[:, _v]"),
+    ),
+    mistake(
+        "position-scaled",
+        "the positional embedding is multiplied by √d_e",
+        ("W_e[:, _v] + W_p[:, _t]", "W_e[:, _v] + W_p[:, _t] * sqrt(len(W_e))"),
+    ),
+    mistake(
+        "position-multiplied",
+        "the positional embedding multiplies instead of being added",
+        ("W_e[:, _v] + W_p[:, _t]", "W_e[:, _v] * W_p[:, _t]"),
+    ),
+    mistake(
+        "position-in-every-layer",
+        "the positional embedding is added in every layer",
+        Rewrite(
+            "X_tilde = column_stack([layer_norm(X[:, t], W.gamma_1, _b, epsilon) for t in range(l)])",
+            "X = X + (W_p[:, :l] if W is not layers[0] else 0)\n"
+            "X_tilde = column_stack([layer_norm(X[:, t], W.gamma_1, _b, epsilon) for t in range(l)])",
+        ),
+    ),
+    mistake(
+        "sequences-swapped",
+        "the two sequences are swapped",
+        Rewrite("len(z)", "len(x)"),
+        (
+            Rewrite("len(z)", "len(x)"),
+            Rewrite("len(x)", "len(z)"),
+            Rewrite("z[t]", "x[t]"),
+            Rewrite("x[t]", "z[t]"),
+        ),
+        (Rewrite("ed_transformer(z[n], x[n], theta, epsilon)", "ed_transformer(x[n], z[n], theta, epsilon)"),),
+        together=True,
+        functions=("ed_transformer", "ed_training"),
+    ),
+    mistake(
+        "positions-continue",
+        "the second sequence's positions go on where the first sequence's end",
+        ("W_e[:, x[t]] + W_p[:, t]", "W_e[:, x[t]] + W_p[:, l_z + t]"),
+        functions=("ed_transformer",),
+    ),
+    mistake(
+        "unembedding-tied",
+        "the token embedding is used to unembed, and W_u is not",
+        ("W_u @ _X", "W_e.T @ _X"),
+        functions=("d_transformer", "e_transformer", "ed_transformer"),
+    ),
+    mistake(
+        "unembedding-scaled",
+        "the logits are divided or multiplied by √d_e",
+        ("softmax(W_u @ _X)", "softmax(W_u @ _X / sqrt(W_u.shape[1]))"),
+        ("softmax(W_u @ _X)", "softmax(W_u @ _X * sqrt(W_u.shape[1]))"),
+    ),
+    mistake(
+        "probabilities-logarithmic",
+        "the logarithm of the probabilities is returned",
+        ("softmax(W_u @ _X)", "log(softmax(W_u @ _X))"),
+    ),
+)

@@ -1,0 +1,231 @@
+"""A program: an algorithm of the pseudocode and all the algorithms that it calls, as syntax trees that can be edited.
+
+Every node of the trees carries marks. An edit names the nodes that it replaces by their marks, so that several edits of
+one tree can be made one after the other, also where one lies inside the other.
+"""
+
+import ast
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import count
+from types import CodeType
+from typing import Any
+
+from ..crosscheck import pseudocode
+from ..crosscheck.catalog import Algorithm
+from . import patterns, wrong
+
+
+class Incompatible(Exception):
+    """Two edits cannot both be made: the first has taken away what the second would change."""
+
+
+@dataclass(frozen=True)
+class Edit:
+    """The replacement of one expression, or of statements that follow each other.
+
+    Attributes:
+      function: in which function of the program.
+      marks: of the node, or of the statements, that it replaces.
+      replacement: the text that takes their place; empty to delete statements.
+      bound: what the underscored names of the replacement stand for, by their marks.
+      node: whether it replaces an expression.
+    """
+
+    function: str
+    marks: tuple[int, ...]
+    replacement: str
+    bound: tuple[tuple[str, int], ...]
+    node: bool
+
+
+@dataclass(frozen=True, eq=False)
+class Function:
+    """One function of a program: its name, the file from which it comes, its tree, its numbered lines."""
+
+    name: str
+    file: str
+    tree: ast.FunctionDef
+    listing: pseudocode.Listing
+
+    def node(self, mark: int) -> ast.AST:
+        """The node that carries a mark."""
+        return _find(self.tree, mark)
+
+    def number(self, node: ast.AST) -> int:
+        """The paper's line in which a node stands; an unnumbered statement belongs to the next numbered one."""
+        first = getattr(node, "lineno", 0)
+        return next((s.number for s in self.listing.statements if s.last >= first), self.listing.statements[-1].number)
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """The functions of an algorithm, those that are called before those that call them."""
+
+    main: str
+    functions: Mapping[str, Function]
+    _codes: dict[tuple[Edit, ...], CodeType] = field(default_factory=dict, repr=False)
+
+    def function(self, edits: Iterable[Edit] = ()) -> Callable[..., Any]:
+        """The algorithm as a function, after `edits`.
+
+        Raises:
+          Incompatible: if they cannot all be made.
+        """
+        by_function: dict[str, tuple[Edit, ...]] = {}
+        for edit in edits:
+            by_function[edit.function] = (*by_function.get(edit.function, ()), edit)
+        namespace: dict[str, Any] = dict(wrong.NAMES)
+        for function in self.functions.values():
+            namespace |= vars(pseudocode.module(function.file))
+        namespace |= vars(pseudocode.module("notation"))
+        for name in self.functions:
+            exec(self._code(name, by_function.get(name, ())), namespace)
+        return namespace[self.main]
+
+    def _code(self, name: str, edits: tuple[Edit, ...]) -> CodeType:
+        key = edits or (Edit(name, (), "", (), False),)
+        if key not in self._codes:
+            tree = ast.Module([self.edited(name, edits)], type_ignores=[])
+            self._codes[key] = compile(ast.fix_missing_locations(tree), f"<{name}>", "exec")
+        return self._codes[key]
+
+    def edited(self, name: str, edits: tuple[Edit, ...]) -> ast.FunctionDef:
+        """The tree of one function after `edits`."""
+        tree = _copy(self.functions[name].tree)
+        for edit in edits:
+            (_replace_node if edit.node else _replace_statements)(tree, edit)
+        return tree
+
+    def statement(self, edits: tuple[Edit, ...]) -> tuple[str, str]:
+        """The text of the statements that `edits` of one function change, before and after."""
+        function = self.functions[edits[0].function]
+        touched = {mark for edit in edits for mark in edit.marks}
+        before = [s for s in _simple(function.tree) if touched & set(_all_marks(s))]
+        known = {mark for s in _simple(function.tree) if s not in before for mark in s.marks}  # type: ignore[attr-defined]
+        inside = {mark for s in before for mark in _all_marks(s)}
+        after = [
+            s
+            for s in _simple(self.edited(function.name, edits))
+            if not (_marks(s) & known) and (inside & set(_all_marks(s)))
+        ]
+        return _texts(before), _texts(after)
+
+
+@cache
+def program(algorithm: Algorithm) -> Program:
+    """The program of an algorithm."""
+    functions: dict[str, Function] = {}
+    numbers = count()
+    _collect(algorithm.file, algorithm.name, functions)
+    for function in functions.values():
+        for node in ast.walk(function.tree):
+            if isinstance(node, ast.expr | ast.stmt):  # what else there is, all trees of the process share
+                vars(node)["marks"] = frozenset({next(numbers)})
+    return Program(algorithm.name, functions)
+
+
+def _collect(file: str, name: str, functions: dict[str, Function]) -> None:
+    """Add function `name` of a file, after those that it imports."""
+    source = (pseudocode.folder() / f"{file}.py").read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module != "notation":
+            for imported in node.names:
+                if imported.name not in functions and str(node.module).endswith(imported.name):
+                    _collect(str(node.module), imported.name, functions)
+    found = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name)
+    found.body = found.body[1:] if isinstance(found.body[0], ast.Expr) and len(found.body) > 1 else found.body
+    functions[name] = Function(name, file, found, pseudocode.listing(file, name))
+
+
+def _marks(node: ast.AST) -> frozenset[int]:
+    return getattr(node, "marks", frozenset())
+
+
+def _all_marks(node: ast.AST) -> Iterable[int]:
+    return (mark for inner in ast.walk(node) for mark in _marks(inner))
+
+
+def _copy(node: Any) -> Any:
+    """A copy of a tree, marks and places included; `deepcopy` takes five times as long."""
+    if isinstance(node, list):
+        return [_copy(part) for part in node]
+    if not isinstance(node, ast.expr | ast.stmt | ast.arguments | ast.arg | ast.comprehension | ast.keyword):
+        return node  # operators and the like have nothing of their own
+    copied: Any = type(node).__new__(type(node))
+    copied.__dict__.update({name: _copy(value) for name, value in vars(node).items()})
+    return copied
+
+
+def _find(tree: ast.AST, mark: int) -> ast.AST:
+    for node in ast.walk(tree):
+        if mark in _marks(node):
+            return node
+    raise Incompatible
+
+
+class _Fill(ast.NodeTransformer):
+    """Puts what the underscored names stand for in their places."""
+
+    def __init__(self, bound: Mapping[str, ast.AST]):
+        self.bound = bound
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        if node.id not in self.bound:
+            return node
+        filled = _copy(self.bound[node.id])
+        if hasattr(filled, "ctx"):
+            filled.ctx = node.ctx
+        return filled
+
+
+def _filled(tree: ast.AST, template: ast.AST, edit: Edit) -> ast.AST:
+    bound = {name: _find(tree, mark) for name, mark in edit.bound}
+    return _Fill(bound).visit(_copy(template))
+
+
+def _replace_node(tree: ast.AST, edit: Edit) -> None:
+    old = _find(tree, edit.marks[0])
+    new = _filled(old, patterns.expression(edit.replacement), edit)
+    new.marks = _marks(new) | _marks(old)  # type: ignore[attr-defined]
+    for parent in ast.walk(tree):
+        for name, value in ast.iter_fields(parent):
+            if value is old:
+                setattr(parent, name, new)
+                return
+            if isinstance(value, list) and any(part is old for part in value):
+                setattr(parent, name, [new if part is old else part for part in value])
+                return
+    raise Incompatible
+
+
+def _replace_statements(tree: ast.AST, edit: Edit) -> None:
+    for parent in ast.walk(tree):
+        body = getattr(parent, "body", None)
+        if not isinstance(body, list):
+            continue
+        for i in range(len(body) - len(edit.marks) + 1):
+            window = body[i : i + len(edit.marks)]
+            if all(mark in _marks(s) for mark, s in zip(edit.marks, window, strict=True)):
+                inside = ast.Module(window, type_ignores=[])
+                new = [_filled(inside, s, edit) for s in patterns.statements(edit.replacement)]
+                parent.body = [*body[:i], *(new or [ast.Pass()]), *body[i + len(window) :]]  # type: ignore[attr-defined]
+                return
+    raise Incompatible
+
+
+def _simple(tree: ast.AST) -> list[ast.stmt]:
+    """The statements that hold no others, in order."""
+    found: list[ast.stmt] = []
+    for child in getattr(tree, "body", []):
+        if isinstance(getattr(child, "body", None), list):
+            found += _simple(child)
+        else:
+            found.append(child)
+    return found
+
+
+def _texts(parts: list[ast.stmt]) -> str:
+    return "\n".join(patterns.text(s) for s in parts)
