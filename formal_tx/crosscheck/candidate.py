@@ -12,12 +12,16 @@ from .answers import Answer
 from .calling import Candidate, CannotRun, FromFile, call, defined
 from .catalog import Algorithm
 from .compare import Comparison, Difference, line_differences
-from .draws import Case
-from .editions import run_paper
+from .draws import Case, GumbelSampler
+from .editions import paper_call
 from .layout import is_theta, leaves, to_rows
+from .record import record
+from .telling import SHARP, telling
 from .tolerances import error, tolerance
 
-__all__ = ["CannotRun", "check_candidate"]
+__all__ = ["CannotRun", "check_candidate", "named_lines", "scaled"]
+
+DRAWN_FROM = "the distribution that y is drawn from"
 
 
 def check_candidate(
@@ -48,7 +52,8 @@ def check_candidate(
     start = time.perf_counter()
     if isinstance(candidate, str):
         candidate = FromFile(candidate, framework, dtype, time_limit)
-    ordinary = defined(drawn.draw(algorithm.number, seed, cases), dtype)
+    special = {case.title: case for case in telling(algorithm.number) if dtype == "float64" or case.title != SHARP}
+    ordinary = defined([*drawn.draw(algorithm.number, seed, cases), *special.values()], dtype)
     small = defined(drawn.small(algorithm.number, seed), dtype)
     answers = candidate.answers([call(algorithm, case, layout) for case in ordinary + small])
     if all(isinstance(answer, str) for answer in answers):
@@ -83,7 +88,9 @@ def _differences(
 ) -> Iterator[Difference]:
     """The differences of one case: of the lines that the answer names, as they ran, then of its result."""
     with jax.enable_x64(True):
-        expected, recorded = run_paper(algorithm, case, "float64")
+        arguments, options = paper_call(algorithm, case, "float64")
+    with np.errstate(all="ignore"):  # where the paper divides by 0 the result is nan, and compared as such
+        expected, recorded = record(algorithm.paper, algorithm.listing, *arguments, **options)
     last = algorithm.listing.assigned[-1]
     terms = case.longest
 
@@ -109,7 +116,17 @@ def _differences(
             found = result.get(path, np.zeros(0)) if isinstance(result, dict) else result
             yield difference(f"{last.variable}.{path}", found, leaf)
         return
+    sampler, drawn_from = arguments[-1], answer.drawn_from
+    if isinstance(sampler, GumbelSampler) and drawn_from is not None and len(drawn_from) == len(sampler.drawn_from):
+        yield difference(DRAWN_FROM, scaled(drawn_from), scaled(sampler.drawn_from))
     yield difference(str(last.variable), result.T if layout == "columns" and result.ndim == 2 else result, wanted)
+
+
+def scaled(distributions: Any) -> np.ndarray:
+    """Distributions (…, N_V) with sum one: drawing from a multiple of one is drawing from it."""
+    q = np.array(distributions, dtype=float)
+    with np.errstate(all="ignore"):
+        return q / q.sum(axis=-1, keepdims=True) if q.size else q
 
 
 def named_lines(algorithm: Algorithm, answer: Answer, layout: str) -> dict[str, np.ndarray]:

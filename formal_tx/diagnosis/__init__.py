@@ -1,7 +1,8 @@
 """Which line is wrong: mistakes that people make, made in the pseudocode, and held against somebody else's function."""
 
 from .catalogue import MISTAKES
-from .diagnose import Diagnosis, Explanation, diagnose, examine
+from .diagnose import Diagnosis, diagnose, examine
+from .evidence import Explanation
 from .judge import judge
 from .mistakes import Mistake
 from .mutants import Mutant, mutants

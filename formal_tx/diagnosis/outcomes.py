@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from ..crosscheck.candidate import scaled
 from ..crosscheck.catalog import Algorithm
 from ..crosscheck.draws import Case, GumbelSampler
 from ..crosscheck.editions import masking, paper_call
@@ -32,15 +33,8 @@ def outcome(result: Any, drawn_from: Any = None) -> Outcome:
     """The outcome that a result of the pseudocode is."""
     values = leaves(result) if is_theta(result) else {"result": to_rows(result)}
     if drawn_from is not None:
-        values["q"] = distributions(drawn_from)
+        values["q"] = scaled(drawn_from)
     return Outcome(values)
-
-
-def distributions(drawn_from: Any) -> np.ndarray:
-    """What was drawn from, each scaled to sum one, which does not change what is drawn."""
-    q = np.array(drawn_from, dtype=float)
-    with np.errstate(all="ignore"):
-        return q / q.sum(axis=-1, keepdims=True) if q.size else q
 
 
 def distance(found: Outcome, expected: Outcome, *, known: bool = False) -> float:

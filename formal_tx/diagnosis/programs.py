@@ -66,6 +66,7 @@ class Program:
     main: str
     functions: Mapping[str, Function]
     _codes: dict[tuple[Edit, ...], CodeType] = field(default_factory=dict, repr=False)
+    _spans: dict[tuple[Edit, ...], frozenset[int]] = field(default_factory=dict, repr=False)
 
     def function(self, edits: Iterable[Edit] = ()) -> Callable[..., Any]:
         """The algorithm as a function, after `edits`.
@@ -97,6 +98,13 @@ class Program:
         for edit in edits:
             (_replace_node if edit.node else _replace_statements)(tree, edit)
         return tree
+
+    def span(self, edits: tuple[Edit, ...]) -> frozenset[int]:
+        """The marks of all that `edits` replace."""
+        if edits not in self._spans:
+            nodes = (self.functions[edit.function].node(mark) for edit in edits for mark in edit.marks)
+            self._spans[edits] = frozenset(mark for node in nodes for mark in _all_marks(node))
+        return self._spans[edits]
 
     def statement(self, edits: tuple[Edit, ...]) -> tuple[str, str]:
         """The text of the statements that `edits` of one function change, before and after."""

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ..crosscheck.catalog import ALGORITHMS
-from .diagnose import Diagnosis, Explanation
+from .diagnose import Diagnosis
+from .evidence import Explanation
 from .mutants import Mutant
 from .programs import program
 

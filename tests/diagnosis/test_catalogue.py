@@ -9,7 +9,7 @@ from formal_tx.crosscheck import ALGORITHMS
 from formal_tx.crosscheck.catalog import find
 from formal_tx.crosscheck.tolerances import FOREIGN
 from formal_tx.diagnosis import MISTAKES, mutants
-from formal_tx.diagnosis.diagnose import Instrument, cases
+from formal_tx.diagnosis.instrument import Instrument, cases
 from formal_tx.diagnosis.mutants import _of_way
 from formal_tx.diagnosis.programs import program
 

@@ -8,7 +8,7 @@ import pytest
 from formal_tx.crosscheck.catalog import find
 from formal_tx.crosscheck.tolerances import tolerance
 from formal_tx.diagnosis import diagnose
-from formal_tx.diagnosis.diagnose import TRAINING, Instrument, cases
+from formal_tx.diagnosis.instrument import TRAINING, Instrument, cases
 from formal_tx.diagnosis.programs import Incompatible
 
 

@@ -5,10 +5,10 @@ import pytest
 
 from formal_tx.crosscheck import ALGORITHMS
 from formal_tx.crosscheck.catalog import find
+from formal_tx.crosscheck.telling import telling
 from formal_tx.diagnosis import mutants
 from formal_tx.diagnosis.outcomes import runner
 from formal_tx.diagnosis.programs import Incompatible, program
-from formal_tx.diagnosis.telling import telling
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: a.name)

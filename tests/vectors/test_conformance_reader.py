@@ -56,3 +56,21 @@ def test_it_is_short():
     lines = SOURCE.read_text("utf-8").splitlines()
     assert len(lines) < 100
     assert max(map(len, lines)) <= 120
+
+
+SCRIPT = SOURCE.with_suffix(".mjs")
+
+
+def test_the_reader_in_javascript(written):
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("there is no JavaScript (node)")
+    file = str(written / f"{find(4).file}.safetensors")
+    done = verify(node, str(SCRIPT), file)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("8 cases, worst error ")
+    assert done.stdout.endswith("e-16: agrees\n")
+    broken = verify(node, str(SCRIPT), file, "--broken")
+    assert broken.returncode == 1
+    assert "DISAGREES" in broken.stdout
+    assert len(SCRIPT.read_text("utf-8").splitlines()) <= 60

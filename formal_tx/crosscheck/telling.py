@@ -13,8 +13,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from ..crosscheck import draws
-from ..crosscheck.draws import Case
+from . import draws
+from .draws import Case
 
 Arguments = dict[str, Any]
 SHARP = "scores of a hundred thousand"
