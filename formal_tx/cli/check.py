@@ -82,7 +82,7 @@ def check(
     laws: list[Finding] = []
     with messages.status("") as status:
         for one in chosen:
-            status.update(f"Algorithm {one.number}, {one.name}")
+            status.update(one.label)
             if against is None:
                 comparisons.append(check_both(one, seed=seed, cases=cases, dtype=dtype.value))
                 continue
@@ -104,7 +104,7 @@ def check(
                     and not found_out.explained
                     and layout == Layout.rows
                 ):
-                    status.update(f"Algorithm {one.number}, {one.name}: which laws it keeps")
+                    status.update(f"{one.label}: which laws it keeps")
                     laws = run_file(against, kind=one.number, framework=framework.value, dtype=dtype.value)
             except CannotRun as reason:
                 give_up(str(reason))

@@ -13,13 +13,13 @@ def mistakes(
     json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
 ) -> None:
     """List the mistakes that `check --against` can name, and the algorithms in which each can be made."""
-    from ..crosscheck import ALGORITHMS
+    from ..crosscheck.catalog import ALGORITHMS, FORMULAS
     from ..diagnosis import MISTAKES, mutants
 
-    places: dict[str, list[int]] = {mistake.id: [] for mistake in MISTAKES}
-    for algorithm in ALGORITHMS:
+    places: dict[str, list[int | str]] = {mistake.id: [] for mistake in MISTAKES}
+    for algorithm in (*ALGORITHMS, *FORMULAS):
         for id in dict.fromkeys(m.mistake.id for m in mutants(algorithm) if m.algorithm == algorithm.name):
-            places[id].append(algorithm.number)
+            places[id].append(algorithm.number or algorithm.name)
     if json:
         listed = [{"mistake": m.id, "title": _title(m.title), "algorithms": places[m.id]} for m in MISTAKES]
         print(json_format.dumps(listed, ensure_ascii=False, indent=2))

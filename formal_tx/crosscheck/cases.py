@@ -26,6 +26,13 @@ def _positional_embedding(rng: Generator, cases: int) -> Iterator[Case]:
     yield draws.positional_embedding(rng, "position l_max", t=6)
 
 
+def _sinusoidal_positions(rng: Generator, cases: int) -> Iterator[Case]:
+    for l_max, d_e in ((13, 6), (1, 2), (5, 4), (4, 8)):
+        yield draws.sinusoidal_positions(l_max, d_e)
+    for l_max, pairs in rng.integers(2, 20, (cases, 2)).tolist():
+        yield draws.sinusoidal_positions(l_max, 2 * pairs)
+
+
 def _single_query(rng: Generator, cases: int) -> Iterator[Case]:
     for n in range(cases):
         yield draws.single_query(rng, f"random {n + 1}")
@@ -129,6 +136,7 @@ def _inference(model: Callable[..., dict[str, Any]], name: str) -> Callable[...,
 
 
 _CASES: dict[int, Callable[[Generator, int], Iterator[Case]]] = {
+    0: _sinusoidal_positions,
     1: _token_embedding,
     2: _positional_embedding,
     3: _single_query,

@@ -15,7 +15,7 @@ class Algorithm:
     """One numbered algorithm and its two editions.
 
     Attributes:
-      number: the paper's.
+      number: the paper's; 0 for a formula without a number.
       name: the function's name in both editions.
       purpose: what it does, in a few words.
       signature: the positional arguments with which somebody else's function is called.
@@ -24,6 +24,7 @@ class Algorithm:
       sources: the library's functions in which these lines are written, in the order in which they run.
       sums: for a line, the axes over which it sums; the longest axis of all where a line is not named.
       stops: whether its loop may end before the library's, whose number of steps is static.
+      beside: the file that holds it, where it stands beside another algorithm.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Algorithm:
     sources: tuple[str, ...]
     sums: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     stops: bool = False
+    beside: str = ""
 
     @property
     def listing(self) -> Listing:
@@ -44,7 +46,12 @@ class Algorithm:
     @property
     def file(self) -> str:
         """The pseudocode's file, without its ending."""
-        return f"algorithm_{self.number:02d}_{self.name}"
+        return self.beside or f"algorithm_{self.number:02d}_{self.name}"
+
+    @property
+    def label(self) -> str:
+        """What a report calls it: its number and name, or its name alone."""
+        return f"Algorithm {self.number}, {self.name}" if self.number else self.name
 
     @property
     def paper(self) -> Callable[..., Any]:
@@ -206,6 +213,20 @@ ALGORITHMS: tuple[Algorithm, ...] = (
     ),
 )
 
+FORMULAS: tuple[Algorithm, ...] = (
+    Algorithm(
+        number=0,
+        name="sinusoidal_positions",
+        purpose="the hard-coded positional table of section 5",
+        signature=("l_max", "d_e"),
+        module="formal_tx.embedding",
+        functions=("sinusoidal_positions",),
+        sources=("sinusoidal_positions",),
+        beside="algorithm_02_positional_embedding",
+    ),
+)
+"""What the paper defines without a numbered algorithm; the numbers of its lines are ours."""
+
 
 def find(number_or_name: int | str) -> Algorithm:
     """The algorithm of that number or name.
@@ -213,10 +234,10 @@ def find(number_or_name: int | str) -> Algorithm:
     Raises:
       KeyError: says which exist, and the nearest name.
     """
-    for algorithm in ALGORITHMS:
-        if str(number_or_name) in (str(algorithm.number), algorithm.name):
+    for algorithm in (*ALGORITHMS, *FORMULAS):
+        if str(number_or_name) in (algorithm.name, str(algorithm.number or algorithm.name)):
             return algorithm
-    near = difflib.get_close_matches(str(number_or_name), [a.name for a in ALGORITHMS], n=1)
+    near = difflib.get_close_matches(str(number_or_name), [a.name for a in (*ALGORITHMS, *FORMULAS)], n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise KeyError(
         f"there is no algorithm {number_or_name}: they are 1 to {len(ALGORITHMS)}, see `formal-tx list`{hint}"

@@ -121,6 +121,10 @@ def positional_embedding(
     return Case(title, {"t": t, "W_p": normal(rng, l_max, d_e)}, {"l_max": l_max, "d_e": d_e})
 
 
+def sinusoidal_positions(l_max: int, d_e: int) -> Case:
+    return Case(f"l_max {l_max}, d_e {d_e}", {"l_max": l_max, "d_e": d_e}, {"l_max": l_max, "d_e": d_e})
+
+
 def single_query(
     rng: np.random.Generator, title: str, T: int = 11, d_in: int = 5, d_attn: int = 3, d_out: int = 7, **options: Any
 ) -> Case:

@@ -63,6 +63,8 @@ def paper_call(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[tuple[Any,
     sequences = {name: [s.tolist() for s in np.atleast_2d(a[name])] for name in ("x", "z") if name in a}
     one = {name: s[0] for name, s in sequences.items()}
     match algorithm.number:
+        case 0:
+            arguments = (a["d_e"], a["l_max"])
         case 1:
             arguments = (a["v"], a["W_e"].T)
         case 2:
@@ -108,6 +110,8 @@ def run_library(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[Any, dict
     traced = ids | arrays | ({} if params is None else {"params": params})
     if hp is not None:
         static["hyperparameters"] = hp
+    if algorithm.number == 0:
+        static |= {"l_max": a["l_max"], "d_e": a["d_e"]}
     if algorithm.number == 6:
         static["epsilon"] = a["epsilon"]
     if algorithm.number in (11, 12, 13):

@@ -26,7 +26,7 @@ def where(algorithm: Algorithm, difference: Difference) -> str:
     name = difference.variable.split(".")[0]
     if difference.times == 1:
         return f"{difference.number}. {name}"
-    return f"{difference.number}. {name}, {_ITERATION[algorithm.number]} {difference.iteration + 1}"
+    return f"{difference.number}. {name}, {_ITERATION.get(algorithm.number, 'pass')} {difference.iteration + 1}"
 
 
 def table(comparisons: Iterable[Comparison]) -> Table:
@@ -43,7 +43,7 @@ def table(comparisons: Iterable[Comparison]) -> Table:
         if c.single_precision:
             verdict = Text("agree to single precision", style="green")
         result.add_row(
-            str(c.algorithm.number),
+            str(c.algorithm.number or ""),
             c.algorithm.name,
             f"{c.lines_compared} / {c.lines}" if c.by_line or c.lines_compared > 1 else "the result",
             "" if c.worst is None else f"{c.worst.error:.1e}",
@@ -112,7 +112,7 @@ def _title(comparison: Comparison) -> str:
     assert bad is not None
     by_line = comparison.by_line or comparison.lines_compared > 1
     place = f"line {where(algorithm, bad)}" if by_line else "the result"
-    return f"Algorithm {algorithm.number}, {algorithm.name}: {place}"
+    return f"{algorithm.label}: {place}"
 
 
 def _size(bad: Difference) -> str:

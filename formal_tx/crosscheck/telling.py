@@ -117,6 +117,11 @@ def _positional_embedding(rng):
     yield draws.positional_embedding(rng, "the first position", t=0)
 
 
+def _sinusoidal_positions(rng):
+    for l_max, d_e in ((7, 4), (4, 4), (5, 6), (5, 2)):
+        yield draws.sinusoidal_positions(l_max, d_e)
+
+
 def _single_query(rng):
     yield draws.single_query(rng, "all dimensions different")
     yield draws.single_query(rng, "all dimensions equal", T=5, d_in=5, d_attn=5, d_out=5)
@@ -207,6 +212,7 @@ def _inference(model: Callable[..., Arguments], name: str, layers: dict[str, int
 _HEAD: dict[str, int] = dict.fromkeys(("l_x", "l_z", "d_x", "d_z", "d_attn", "d_out"), 6)
 _TWO: dict[str, int] = {"L_enc": 2, "L_dec": 2}
 _CASES: dict[int, Callable] = {
+    0: _sinusoidal_positions,
     1: _token_embedding,
     2: _positional_embedding,
     3: _single_query,

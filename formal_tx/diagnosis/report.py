@@ -9,18 +9,18 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from ..crosscheck.catalog import ALGORITHMS
+from ..crosscheck.catalog import ALGORITHMS, FORMULAS
 from .diagnose import Diagnosis
 from .evidence import Explanation
 from .mutants import Mutant
 from .programs import program
 
-_NUMBERS = {algorithm.name: algorithm.number for algorithm in ALGORITHMS}
+_ALGORITHMS = {algorithm.name: algorithm for algorithm in (*ALGORITHMS, *FORMULAS)}
 
 
 def place(mutant: Mutant) -> str:
     """Where a mistake is: `Algorithm 4, attention, line 6`."""
-    return f"Algorithm {_NUMBERS[mutant.algorithm]}, {mutant.algorithm}, line {mutant.line}"
+    return f"{_ALGORITHMS[mutant.algorithm].label}, line {mutant.line}"
 
 
 def editions(diagnosis: Diagnosis, mutant: Mutant) -> tuple[str, str]:
@@ -47,7 +47,7 @@ def _one(diagnosis: Diagnosis, explanation: Explanation) -> dict[str, Any]:
             {
                 "mistake": mutant.mistake.id,
                 "title": mutant.title,
-                "algorithm": _NUMBERS[mutant.algorithm],
+                "algorithm": _ALGORITHMS[mutant.algorithm].number,
                 "line": mutant.line,
                 "paper": paper,
                 "instead": instead,

@@ -5,8 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from formal_tx.crosscheck import ALGORITHMS
-from formal_tx.crosscheck.catalog import find
+from formal_tx.crosscheck.catalog import ALGORITHMS, FORMULAS, find
 from formal_tx.crosscheck.tolerances import FOREIGN
 from formal_tx.diagnosis import MISTAKES, mutants
 from formal_tx.diagnosis.instrument import Instrument, cases
@@ -46,7 +45,7 @@ def test_there_are_many_and_each_has_its_name():
 
 
 def test_every_way_of_every_mistake_is_possible_somewhere():
-    programs = [program(algorithm) for algorithm in ALGORITHMS]
+    programs = [program(algorithm) for algorithm in (*ALGORITHMS, *FORMULAS)]
     ways = [(mistake, way) for mistake in MISTAKES for way in mistake.ways]
     dead = [(m.id, way) for m, way in ways if not any(True for made in programs for _ in _of_way(m, way, made))]
     assert dead == []
@@ -61,7 +60,7 @@ def test_every_mutant_has_a_title_and_a_line(algorithm):
         assert mutant.line in numbers[mutant.algorithm]
 
 
-QUICK = [1, 2, 3, 4, 5, 6, 7, 10]
+QUICK = ["sinusoidal_positions", 1, 2, 3, 4, 5, 6, 7, 10]
 
 
 def unseen(algorithm):

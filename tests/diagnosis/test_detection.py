@@ -36,8 +36,8 @@ def unseen(number, every=1):
         try:
             if check_candidate(algorithm, candidate(number, mutant.edits), layout="columns", cases=1).agrees:
                 found.append((mutant.mistake.id, mutant.title))
-        except CannotRun as refused:  # it raises in every case, and is seen
-            assert "raises" in str(refused)
+        except CannotRun:  # it raises in every case, and is seen
+            continue
     return found
 
 

@@ -94,6 +94,19 @@ def test_the_right_function_has_no_explanation(number, f):
     assert diagnosed(number, f).explained == ()
 
 
+def test_the_positions_of_2017_are_not_those_of_the_paper():
+    """The table of Vaswani et al.: base 10000, positions and frequencies from 0, counted in pairs."""
+
+    def vaswani(l_max, d_e, base=10000):
+        angle = np.arange(l_max)[:, None] / base ** (2 * np.arange(d_e // 2) / d_e)
+        return np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(l_max, d_e)
+
+    both = diagnosed("sinusoidal_positions", vaswani).explained
+    assert {frozenset(e.mistakes) for e in both} == {frozenset(("sinusoid-base", "sinusoid-off-by-one"))}
+    based = diagnosed("sinusoidal_positions", lambda l_max, d_e: vaswani(l_max, d_e, base=l_max)).explained
+    assert [e.mistakes for e in based] == [("sinusoid-off-by-one",)]
+
+
 def test_both_editions_of_the_line_are_shown():
     found = diagnosed(6, lambda e, g, b, epsilon: (e - e.mean()) / np.sqrt(e.var(ddof=1) + epsilon) * g + b)
     assert found.explained[0].mistakes == ("norm-variance-unbiased",)
