@@ -7,6 +7,7 @@ import typer
 
 from .budget import budget
 from .check import check
+from .compare import compare
 from .demo import demo
 from .evaluate import evaluate
 from .fill import fill
@@ -32,6 +33,7 @@ app.command("show")(show)
 app.command("check")(check)
 app.command("mistakes")(mistakes)
 app.command("laws")(laws)
+app.command("compare")(compare)
 app.command("budget")(budget)
 app.command("vectors")(vectors)
 app.command("demo")(demo)

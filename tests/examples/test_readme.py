@@ -30,7 +30,7 @@ DOCUMENTS = (
     "docs/train.md",
     "docs/vectors.md",
 )
-RUNS = ("train", "generate", "fill", "translate", "evaluate", "info", "plot")  # these need what others left
+RUNS = ("train", "generate", "fill", "translate", "evaluate", "info", "plot", "vectors", "compare")  # these need what others left
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
