@@ -21,7 +21,7 @@ ORACLES   := $(VENV)/.stamp-oracles
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-oracles test-all lint format bench wheel lock clean
+.PHONY: help install demo test test-oracles test-all lint format docs bench wheel lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,11 @@ format: $(INSTALLED) ## mend what ruff can mend
 	@$(VENV_PYTHON) -m ruff check --fix .
 	@$(VENV_PYTHON) -m ruff format .
 
+docs: $(ORACLES) ## build the site of the documentation, with the book inside, into site/
+	@echo "docs: site/index.html, site/book/index.html"
+	@NO_MKDOCS_2_WARNING=1 $(VENV_PYTHON) -m mkdocs build --strict --quiet
+	@$(VENV)/bin/formal-tx book --out site/book
+
 bench: $(INSTALLED) ## run the benchmarks, one after the other
 	@for script in benchmarks/[!_]*.py; do echo "bench: $$script"; $(VENV_PYTHON) "$$script" || exit; done
 
@@ -69,7 +74,7 @@ lock: ## choose the versions in requirements/*.lock anew (LOCK_ARGS=--upgrade fo
 	@$(PYTHON) -m venv --clear $(VENV)-lock
 	@$(VENV)-lock/bin/python -m pip --disable-pip-version-check install -qq $(PIP_TOOLS)
 	@$(COMPILE) --extra test --extra lint --output-file requirements/test.lock pyproject.toml
-	@$(COMPILE) --extra test --extra lint --extra oracles --constraint requirements/test.lock \
+	@$(COMPILE) --extra test --extra lint --extra oracles --extra docs --extra browser --constraint requirements/test.lock \
 	    --output-file requirements/oracles.lock pyproject.toml
 	@# A build of PyTorch that this machine prefers (+cpu) is not everyone's.
 	@sed -i.bak 's/^\(torch==[0-9.]*\)+[a-z0-9.]*/\1/' requirements/oracles.lock && rm requirements/oracles.lock.bak

@@ -5,6 +5,7 @@ import sys
 
 import typer
 
+from .book import book
 from .budget import budget
 from .check import check
 from .compare import compare
@@ -34,6 +35,7 @@ app.command("check")(check)
 app.command("mistakes")(mistakes)
 app.command("laws")(laws)
 app.command("compare")(compare)
+app.command("book")(book)
 app.command("budget")(budget)
 app.command("vectors")(vectors)
 app.command("demo")(demo)

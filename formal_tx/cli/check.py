@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..crosscheck import ALGORITHMS, Comparison, report
+from ..crosscheck import ALGORITHMS, Algorithm, Comparison, report
 from ..crosscheck import check as check_both
 from ..crosscheck.calling import CannotRun, FromFile
 from ..crosscheck.laws import Finding
@@ -87,27 +87,22 @@ def check(
                 comparisons.append(check_both(one, seed=seed, cases=cases, dtype=dtype.value))
                 continue
             try:
-                candidate = FromFile(against, framework.value, dtype.value, time_limit)
                 comparison, found_out = judge(
                     one,
-                    candidate,
+                    FromFile(against, framework.value, dtype.value, time_limit),
                     seed=seed,
                     cases=cases,
                     dtype=dtype.value,
                     layout=layout.value,
                     diagnosed=diagnose,
                 )
-                comparisons.append(comparison)
-                if (
-                    found_out is not None
-                    and not comparison.agrees
-                    and not found_out.explained
-                    and layout == Layout.rows
-                ):
-                    status.update(f"{one.label}: which laws it keeps")
-                    laws = run_file(against, kind=one.number, framework=framework.value, dtype=dtype.value)
             except CannotRun as reason:
                 give_up(str(reason))
+            comparisons.append(comparison)
+            unknown = found_out is not None and not comparison.agrees and not found_out.explained
+            if unknown and layout is Layout.rows:
+                status.update(f"{one.label}: which laws it keeps")
+                laws = _laws(one, against, framework, dtype)
 
     if json:
         print(json_format.dumps(_as_object(comparisons, found_out, laws), ensure_ascii=False))
@@ -119,6 +114,15 @@ def check(
             output.print(f"The laws of {comparisons[0].algorithm.name} that it keeps, and those that it breaks:")
             show_laws(output, [law for law in laws if law.outcome in ("holds", "violated")])
     raise typer.Exit(0 if all(c.agrees for c in comparisons) else 1)
+
+
+def _laws(algorithm: Algorithm, against: str, framework: Framework, dtype: DType) -> list[Finding]:
+    """What the laws say; nothing of a function that is no model, since it returns a dictionary, say."""
+    try:
+        return run_file(against, kind=algorithm.number, framework=framework.value, dtype=dtype.value)
+    except CannotRun as reason:
+        messages.print(f"The laws cannot be tried: {reason}", style="dim", highlight=False)
+        return []
 
 
 def _as_object(comparisons: list[Comparison], diagnosis: Diagnosis | None, laws: list[Finding]) -> dict[str, Any]:

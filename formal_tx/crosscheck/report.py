@@ -100,6 +100,8 @@ def explain(comparison: Comparison) -> RenderableType:
     if comparison.by_line:
         parts += [Text("the paper", style="bold"), _code(algorithm.listing.text(bad.number))]
         parts += [Text("the library", style="bold"), _code(library_lines(algorithm).get(bad.number, ""))]
+    elif comparison.lines_compared > 1:
+        parts += [Text("the paper", style="bold"), _code(algorithm.listing.text(bad.number))]
     if case is not None:
         parts += [Text("called with", style="bold"), Text(_inputs(algorithm, case))]
     parts += [Text("expected", style="bold"), Text(_array(bad.expected)), Text("found", style="bold")]

@@ -44,9 +44,7 @@ def load(file: Path, name: str) -> Callable:
 def converter(framework: str, dtype: str) -> Callable[[np.ndarray], Any]:
     """From NumPy to the framework's arrays, real numbers in the given precision (for JAX, where x64 is on)."""
 
-    import ml_dtypes  # NumPy knows bfloat16 once it is imported
-
-    number = np.dtype(getattr(ml_dtypes, dtype, dtype))
+    number = jax.numpy.dtype(dtype)  # NumPy alone does not know bfloat16
 
     def copy(array: np.ndarray) -> np.ndarray:  # what the candidate does to its arguments stays with it
         return np.array(array, dtype=number if array.dtype.kind == "f" else None)
