@@ -5,10 +5,12 @@ one tree can be made one after the other, also where one lies inside the other.
 """
 
 import ast
+import difflib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from itertools import count
+from textwrap import dedent
 from types import CodeType
 from typing import Any
 
@@ -107,18 +109,10 @@ class Program:
         return self._spans[edits]
 
     def statement(self, edits: tuple[Edit, ...]) -> tuple[str, str]:
-        """The text of the statements that `edits` of one function change, before and after."""
-        function = self.functions[edits[0].function]
-        touched = {mark for edit in edits for mark in edit.marks}
-        before = [s for s in _simple(function.tree) if touched & set(_all_marks(s))]
-        known = {mark for s in _simple(function.tree) if s not in before for mark in s.marks}  # type: ignore[attr-defined]
-        inside = {mark for s in before for mark in _all_marks(s)}
-        after = [
-            s
-            for s in _simple(self.edited(function.name, edits))
-            if not (_marks(s) & known) and (inside & set(_all_marks(s)))
-        ]
-        return _texts(before), _texts(after)
+        """The text of the lines that `edits` of one function change, before and after; one may be empty."""
+        name = edits[0].function
+        trees = (self.functions[name].tree, self.edited(name, edits))
+        return _changed(*(ast.unparse(ast.fix_missing_locations(tree)).split("\n") for tree in trees))
 
 
 @cache
@@ -219,21 +213,22 @@ def _replace_statements(tree: ast.AST, edit: Edit) -> None:
             if all(mark in _marks(s) for mark, s in zip(edit.marks, window, strict=True)):
                 inside = ast.Module(window, type_ignores=[])
                 new = [_filled(inside, s, edit) for s in patterns.statements(edit.replacement)]
-                parent.body = [*body[:i], *(new or [ast.Pass()]), *body[i + len(window) :]]  # type: ignore[attr-defined]
+                parent.body = [*body[:i], *new, *body[i + len(window) :]] or [ast.Pass()]  # type: ignore[attr-defined]
                 return
     raise Incompatible
 
 
-def _simple(tree: ast.AST) -> list[ast.stmt]:
-    """The statements that hold no others, in order."""
-    found: list[ast.stmt] = []
-    for child in getattr(tree, "body", []):
-        if isinstance(getattr(child, "body", None), list):
-            found += _simple(child)
-        else:
-            found.append(child)
-    return found
+def _changed(before: list[str], after: list[str]) -> tuple[str, str]:
+    """The lines in which two texts differ; where lines change places, all from the first to the last of them."""
+    matcher = difflib.SequenceMatcher(None, before, after, autojunk=False)
+    places = [(i, j, k, l) for kind, i, j, k, l in matcher.get_opcodes() if kind != "equal"]
+    removed = [_joined(before[i:j]) for i, j, _, _ in places if i < j]
+    added = [_joined(after[k:l]) for _, _, k, l in places if k < l]
+    if removed == added:
+        (i, _, k, _), (_, j, _, l) = places[0], places[-1]
+        return _joined(before[i:j]), _joined(after[k:l])
+    return "\n".join(removed), "\n".join(added)
 
 
-def _texts(parts: list[ast.stmt]) -> str:
-    return "\n".join(patterns.text(s) for s in parts)
+def _joined(lines: list[str]) -> str:
+    return dedent("\n".join(lines))

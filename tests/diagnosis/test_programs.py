@@ -8,7 +8,7 @@ from formal_tx.crosscheck.catalog import find
 from formal_tx.crosscheck.telling import telling
 from formal_tx.diagnosis import mutants
 from formal_tx.diagnosis.outcomes import runner
-from formal_tx.diagnosis.programs import Incompatible, program
+from formal_tx.diagnosis.programs import Incompatible, _changed, program
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: a.name)
@@ -53,3 +53,19 @@ def test_statements_that_are_deleted_leave_nothing():
     algorithm = find(4)
     paper, instead = program(algorithm).statement(named(algorithm, "mask-ignored").edits)
     assert (paper, instead) == ("S = where(Mask, S, -inf)", "")
+
+
+def test_the_lines_in_which_two_texts_differ():
+    lines = ["for W in layers:", "    X = f(X)", "    X = g(X)", "return X"]
+    assert _changed(lines, [lines[0], "    X = h(X)", *lines[2:]]) == ("X = f(X)", "X = h(X)")
+    assert _changed(lines, [lines[0], *lines[2:]]) == ("X = f(X)", "")
+    assert _changed(lines, [lines[0], lines[2], lines[1], lines[3]]) == (
+        "X = f(X)\nX = g(X)",
+        "X = g(X)\nX = f(X)",
+    )
+
+
+def test_what_changes_in_the_head_of_a_loop():
+    algorithm = find(10)
+    paper, instead = program(algorithm).statement(named(algorithm, "layers-reversed").edits)
+    assert (paper, instead) == ("for W in layers:", "for W in layers[::-1]:")
