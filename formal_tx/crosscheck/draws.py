@@ -172,7 +172,7 @@ def mh_attention(
     return Case(title, arguments, axes | {"l_x": l_x, "l_z": l_z}, **options)
 
 
-def saturated(rng: np.random.Generator, case: Case, context: str) -> Case:
+def saturated(rng: np.random.Generator, case: Case, context: str, scale: float = 64) -> Case:
     """Scores that are large integers, some of them equal: exp overflows unless the largest is taken off first.
 
     Integers, because a score of 1000 with a rounding error has weights that no float32 program can get right.
@@ -190,9 +190,9 @@ def saturated(rng: np.random.Generator, case: Case, context: str) -> Case:
 
     heads = dataclasses.replace(
         heads,
-        W_q=integers(heads.W_q, 64),
+        W_q=integers(heads.W_q, scale),
         W_k=integers(heads.W_k, 2),
-        b_q=integers(heads.b_q, 64),
+        b_q=integers(heads.b_q, scale),
         b_k=integers(heads.b_k, 2),
     )
     a["params"] = dataclasses.replace(p, heads=heads) if several else heads

@@ -17,11 +17,14 @@ from . import draws
 from .draws import Case
 
 Arguments = dict[str, Any]
-SHARP = "scores of a hundred thousand"
+SHARP = "scores of 1e11"
 """The title of the cases whose scores are so large that float32 gets their differences wrong."""
 
 ONE_UPDATE = "one update"
 """The title of the cases of a training algorithm in which a part of the gradient tells as much as all of it."""
+
+HUGE = 2.0**34
+"""What scores are multiplied by so that no finite score is -∞ beside them."""
 
 EPSILON = 2.0**-5  # large, so that where it is put can be seen in any precision
 _ONE_LAYER: dict[str, int] = {"L": 1}
@@ -114,7 +117,6 @@ def _token_embedding(rng):
 def _positional_embedding(rng):
     yield draws.positional_embedding(rng, "a position in the middle", t=3)
     yield draws.positional_embedding(rng, "as many positions as features", t=2, l_max=5)
-    yield draws.positional_embedding(rng, "the first position", t=0)
 
 
 def _sinusoidal_positions(rng):
@@ -137,7 +139,7 @@ def _attention(case: Callable[..., Case], **square: int):
         yield case(rng, "all dimensions equal, unidirectional", np.tri(6, dtype=bool), **square)
         alone = _mask(rng, l_x, l_z)
         alone[: l_x // 2] = np.arange(l_z) == rng.integers(l_z, size=(l_x // 2, 1))  # the only key may have a low score
-        yield draws.saturated(rng, case(rng, "large scores, a random mask", alone), "Z")
+        yield draws.saturated(rng, case(rng, "scores of 1e11, a random mask", alone), "Z", HUGE)
 
     return cases
 
@@ -153,9 +155,11 @@ def _layer_norm(rng):
 def _unembedding(rng):
     yield draws.unembedding(rng, "all dimensions different", N_V=7, d_e=5)
     yield draws.unembedding(rng, "as many tokens as features", N_V=5, d_e=5)
+    large = draws.unembedding(rng, "logits of thousands", N_V=7, d_e=5)
+    yield _changed(large, large.title, e=1024 * np.array([1.0, -2.0, 0.0, 2.0, -1.0]))
 
 
-_DIFFERENT: dict[str, int] = {"H": 2, "d_mid": 2, "d_attn": 3, "d_e": 5, "d_mlp": 6, "N_V": 11, "l_max": 7}
+_DIFFERENT: dict[str, int] = {"H": 2, "d_mid": 2, "d_attn": 3, "d_e": 5, "d_mlp": 6, "N_V": 11, "l_max": 9}
 _EQUAL: dict[str, int] = {"H": 3, "d_mid": 2, "d_attn": 6, "d_e": 6, "d_mlp": 6, "N_V": 6, "l_max": 6}
 
 
@@ -169,12 +173,15 @@ def _architecture(model: Callable[..., Arguments], lengths: dict[str, int], laye
             ("all dimensions different, epsilon 1e-05", _DIFFERENT | layers | extra, 1e-5),
         ):
             arguments = model(rng, epsilon, **sizes)
-            N_V = arguments["hyperparameters"].N_V
-            arguments |= {name: rng.integers(1, N_V - 1, length) for name, length in lengths.items()}
-            sizes = draws.sizes_of(arguments, **{f"l_{name}": length for name, length in lengths.items()})
+            hp = arguments["hyperparameters"]
+            ids = {name: 1 + rng.permutation(hp.N_V - 2)[:length] for name, length in lengths.items()}
+            if "z" in ids:  # both sequences together have no more tokens than there are positions
+                ids["z"] = ids["z"][: hp.l_max - len(ids["x"])]
+            arguments |= ids
+            sizes = draws.sizes_of(arguments, **{f"l_{name}": len(x) for name, x in ids.items()})
             case = Case(title, arguments, sizes, True, epsilon)
             yield case
-        yield _with(case, SHARP, lambda path, W: W * 2.0**14 if _last(path) in ("W_q", "b_q") else W)
+        yield _with(case, SHARP, lambda path, W: W * HUGE if _last(path) in ("W_q", "b_q") else W)
 
     return cases
 

@@ -1,15 +1,7 @@
 """What mistaken programs compute instead: the functions that the rewrites of the catalogue call."""
 
 import numpy as np
-from numpy import (
-    array,
-    exp,
-    maximum,
-    pi,
-    sqrt,
-    stack,
-    tanh,
-)
+from numpy import array, exp, maximum, pi, sqrt, stack, tanh
 
 
 def softmax_of_all(A):
@@ -23,6 +15,12 @@ def softmax_with_one(A):
     top = maximum(A.max(axis=0), 0)
     E = exp(A - top)
     return E / (E.sum(axis=0) + exp(-top))
+
+
+def log_softmax(A):
+    """The logarithm of the softmax, of which nothing is -∞."""
+    shifted = A - A.max(axis=0)
+    return shifted - np.log(exp(shifted).sum(axis=0))
 
 
 def sigmoid(A):
@@ -43,11 +41,6 @@ def GELU_sigmoid(x):
 def SiLU(x):
     """x sigmoid(x)."""
     return x * sigmoid(x)
-
-
-def identity(x):
-    """No activation at all."""
-    return x
 
 
 def norm_over_tokens(X, gamma, beta, epsilon):
@@ -78,14 +71,35 @@ def reshaped(X):
     return X.reshape(X.shape[::-1]).T
 
 
+def reshaped_rows(X):
+    """The same mistake where rows are tokens: rows in order of memory, under the other shape."""
+    return X.T.reshape(X.shape)
+
+
 def draw_likeliest(sample, q):
     """The likeliest token; `sample` is asked all the same, and its answer is not used."""
     sample(q)
     return int(q.argmax())
 
 
-NAMES = {
-    name: value
-    for name, value in globals().items()
-    if not name.startswith("_") and value is not np and name != "annotations"
+_NUMPY = ("arange", "concatenate", "cos", "exp", "eye", "inf", "log", "maximum", "ones", "sin", "sqrt", "tanh", "where")
+NAMES = {name: getattr(np, name) for name in _NUMPY} | {
+    f.__name__: f
+    for f in (
+        GELU_sigmoid,
+        GELU_tanh,
+        SiLU,
+        draw_likeliest,
+        interleaved,
+        log_softmax,
+        norm_over_all,
+        norm_over_tokens,
+        not_transposed,
+        reshaped,
+        reshaped_rows,
+        sigmoid,
+        softmax_of_all,
+        softmax_with_one,
+    )
 }
+"""The names that the replacements of the catalogue may use, beside those of the pseudocode."""

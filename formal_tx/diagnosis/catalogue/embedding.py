@@ -35,7 +35,7 @@ MISTAKES = (
     mistake(
         "position-of-first",
         "all tokens get the embedding of the first position",
-        ("W_e[:, _v] + W_p[:, _t]", "W_e[:, _v] + W_p[:, 0]"),
+        ("W_p[:, _t]", "W_p[:, 0]"),
     ),
     mistake(
         "position-from-the-end",
@@ -54,7 +54,7 @@ MISTAKES = (
     mistake(
         "position-scaled",
         "the positional embedding is multiplied by √d_e",
-        ("W_e[:, _v] + W_p[:, _t]", "W_e[:, _v] + W_p[:, _t] * sqrt(len(W_e))"),
+        ("W_p[:, _t]", "W_p[:, _t] * sqrt(len(W_p))"),
     ),
     mistake(
         "position-multiplied",
@@ -64,16 +64,18 @@ MISTAKES = (
     mistake(
         "position-in-every-layer",
         "the positional embedding is added in every layer",
-        Rewrite(
-            "X_tilde = column_stack([layer_norm(X[:, t], W.gamma_1, _b, epsilon) for t in range(l)])",
-            "X = X + (W_p[:, :l] if W is not layers[0] else 0)\n"
-            "X_tilde = column_stack([layer_norm(X[:, t], W.gamma_1, _b, epsilon) for t in range(l)])",
+        *(
+            Rewrite(
+                "X_tilde = column_stack([layer_norm(X[:, t], W.gamma_1, _b, epsilon) for t in range(l)])",
+                f"X = X + {added}\n"
+                "X_tilde = column_stack([layer_norm(X[:, t], W.gamma_1, _b, epsilon) for t in range(l)])",
+            )
+            for added in ("(W_p[:, :l] if W is not layers[0] else 0)", "W_p[:, :l]")
         ),
     ),
     mistake(
         "sequences-swapped",
         "the two sequences are swapped",
-        Rewrite("len(z)", "len(x)"),
         (
             Rewrite("len(z)", "len(x)"),
             Rewrite("len(x)", "len(z)"),
@@ -81,8 +83,12 @@ MISTAKES = (
             Rewrite("x[t]", "z[t]"),
         ),
         (Rewrite("ed_transformer(z[n], x[n], theta, epsilon)", "ed_transformer(x[n], z[n], theta, epsilon)"),),
+        (
+            Rewrite("ed_transformer(z, x_hat, theta_hat, epsilon)", "ed_transformer(x_hat, z, theta_hat, epsilon)"),
+            Rewrite("P[:, len(x_hat) - 1]", "P[:, min(len(x_hat), P.shape[1]) - 1]"),
+        ),
         together=True,
-        functions=("ed_transformer", "ed_training"),
+        functions=("ed_transformer", "ed_training", "ed_inference"),
     ),
     mistake(
         "positions-continue",
@@ -105,6 +111,7 @@ MISTAKES = (
     mistake(
         "probabilities-logarithmic",
         "the logarithm of the probabilities is returned",
+        ("softmax(W_u @ _X)", "log_softmax(W_u @ _X)"),
         ("softmax(W_u @ _X)", "log(softmax(W_u @ _X))"),
     ),
     mistake(

@@ -29,6 +29,11 @@ _TO_PRE = (
 )
 
 
+def _only(rewrite: Rewrite, stream: str) -> Rewrite:
+    """The rewrite in the encoder alone, whose stream is Z, or in the decoder alone."""
+    return Rewrite(rewrite.pattern, rewrite.replacement, {**rewrite.where, "_X": stream})
+
+
 def _exchanged(a: int, b: int) -> tuple[Rewrite, ...]:
     """The rewrites that give two layer norms each other's parameters."""
     return tuple(
@@ -103,6 +108,7 @@ MISTAKES = (
         "norm-gamma-beta-swapped",
         "γ and β are swapped",
         (_E_HAT, "(e - m) / _s * beta + gamma"),
+        ("layer_norm(_x, _g, _b, epsilon)", "layer_norm(_x, _b, _g, epsilon)"),
     ),
     mistake(
         "norm-gamma-forgotten",
@@ -165,6 +171,7 @@ MISTAKES = (
         "the layer norms come before their sublayers (pre-norm) instead of after them",
         (_TO_PRE[0], _TO_PRE[2]),
         _TO_PRE,
+        *((_only(_TO_PRE[0], stream), _only(_TO_PRE[2], stream)) for stream in ("Z", "X")),
         together=True,
     ),
     mistake(

@@ -7,16 +7,13 @@ _UNNORMALISED = Rewrite("exp(_s - top) / Sum", "exp(_s)")
 
 
 def _swapped(one: str, other: str) -> tuple[tuple[Rewrite, ...], ...]:
-    """The ways to exchange two of W_q, W_k and W_v with their biases: in Algorithm 3, and in Algorithm 4."""
+    """The ways to exchange two of W_q, W_k and W_v: with their biases, in Algorithms 3 and 4, and without."""
 
-    def both(matrices: str, vectors: str) -> tuple[Rewrite, ...]:
-        return tuple(
-            Rewrite(form.format(a), form.format(b))
-            for form in (matrices, vectors)
-            for a, b in ((one, other), (other, one))
-        )
+    def both(*forms: str) -> tuple[Rewrite, ...]:
+        exchanged = ((one, other), (other, one))
+        return tuple(Rewrite(form.format(a), form.format(b)) for form in forms for a, b in exchanged)
 
-    return both("W_{} @ _X", "_Y + b_{}"), both("W_{} @ _X", "_Y + b_{}[:, None]")
+    return both("W_{} @ _X", "_Y + b_{}"), both("W_{} @ _X", "_Y + b_{}[:, None]"), both("W_{} @ _X")
 
 
 MISTAKES = (
@@ -90,14 +87,27 @@ MISTAKES = (
         "softmax-not-normalised",
         "the exponentials are not divided by their sum",
         ("softmax(_A)", "exp(_A)"),
+        ("softmax(_A)", "exp(_A - _A.max(axis=0))"),
         (_UNNORMALISED,),
+        (Rewrite("exp(_s - top) / Sum", "exp(_s - top)"),),
         together=True,
     ),
     mistake(
         "softmax-with-one",
         "the denominator of the softmax has a one too much (“softmax1”)",
         ("softmax(_A)", "softmax_with_one(_A)"),
+        ("softmax(_A)", "(exp(_A) / (1 + exp(_A).sum(axis=0)))"),
+        ("softmax(_A)", "(exp(_A - _A.max(axis=0)) / (1 + exp(_A - _A.max(axis=0)).sum(axis=0)))"),
         (Rewrite("exp(_s - top) / Sum", "exp(_s - top) / (Sum + exp(-top))"),),
+        (Rewrite("exp(_s - top) / Sum", "exp(_s) / (1 + Sum * exp(top))"),),
+        (Rewrite("exp(_s - top) / Sum", "exp(_s - top) / (1 + Sum)"),),
+        together=True,
+    ),
+    mistake(
+        "softmax-overflows",
+        "the largest score is not taken off before exp, which overflows",
+        ("softmax(_A)", "(exp(_A) / exp(_A).sum(axis=0))"),
+        (Rewrite("exp(_s - top) / Sum", "exp(_s) / (Sum * exp(top))"),),
         together=True,
     ),
     mistake(
@@ -162,6 +172,8 @@ MISTAKES = (
         "scores-of-distance",
         "the scores are negative squared distances instead of products",
         Rewrite("K.T @ Q", "-((K[:, :, None] - Q[:, None, :]) ** 2).sum(axis=0)"),
+        Rewrite("q @ k[_t]", "-((q - k[_t]) ** 2).sum()"),
+        together=True,
     ),
     mistake(
         "bias-forgotten",

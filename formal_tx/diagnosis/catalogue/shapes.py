@@ -27,12 +27,14 @@ MISTAKES = (
         "output-reshaped",
         "the result is reshaped where it should be transposed",
         Rewrite("return _R", "return reshaped(_R)", _MATRICES),
+        Rewrite("return _R", "return reshaped_rows(_R)", _MATRICES),
         border=True,
     ),
     mistake(
         "output-last-only",
         "only the last token's column is returned",
         Rewrite("return _R", "return _R[:, -1:]", _MATRICES),
+        Rewrite("return _R", "return _R[:, -1]", _MATRICES),
         border=True,
     ),
     mistake(
@@ -51,6 +53,7 @@ MISTAKES = (
         "input-reshaped",
         "a sequence is reshaped where it should be transposed",
         *_given("reshaped({})"),
+        *_given("reshaped_rows({})"),
         border=True,
     ),
 )
