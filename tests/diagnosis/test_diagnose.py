@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import textwrap
 
 import numpy as np
@@ -9,9 +10,9 @@ import optax
 import pytest
 
 from formal_tx import d_training, d_transformer
-from formal_tx.crosscheck.calling import FromFunction
+from formal_tx.crosscheck.calling import CannotRun, FromFunction
 from formal_tx.crosscheck.catalog import find
-from formal_tx.diagnosis import examine
+from formal_tx.diagnosis import examine, judge
 from formal_tx.diagnosis.report import as_list, editions
 
 
@@ -155,3 +156,56 @@ def test_the_command_line_says_it(tmp_path, capsys):
     assert (best["mistake"], best["line"], best["explains"]) == ("norm-epsilon-outside", 3, True)
     result = CliRunner().invoke(app, ["mistakes", "--json"])
     assert {"mistake", "title", "algorithms"} <= set(json.loads(result.stdout)[0])
+
+
+def test_a_function_that_gives_no_numbers_is_not_explained_by_what_gives_some():
+    found = diagnosed(6, lambda e, gamma, beta, epsilon: e * np.nan)
+    assert found.explained == ()
+    assert found.explanations == ()  # nothing is near to no number
+
+
+def test_a_function_that_draws_lots_is_not_explained():
+    rng = np.random.default_rng(0)
+    found = diagnosed(6, lambda e, gamma, beta, epsilon: rng.standard_normal(e.shape), seconds=5)
+    assert found.explained == ()
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda e: "no array", "returned str, expected an array of numbers"),
+        (lambda e: e + 1j, "returned ndarray, expected an array of numbers"),
+        (lambda e: {}, "returned a dictionary without values"),
+        (lambda e: e.cuda(), "no attribute 'cuda'"),
+    ],
+)
+def test_what_is_no_answer_is_said(answer, message):
+    candidate = FromFunction(lambda e, gamma, beta, epsilon: answer(e))
+    with pytest.raises(CannotRun, match=re.escape(message)):
+        judge(find(6), candidate)
+
+
+def test_what_it_does_to_its_arguments_stays_with_it():
+    def greedy(X, Z, p, mask):
+        answer = attention(X, Z, p, mask, scale=False)
+        X[:], p.W_q[:] = 0, 0
+        return answer
+
+    assert diagnosed(4, greedy).explained[0].mistakes == ("scale-missing",)
+
+
+def test_a_dictionary_without_the_result_is_refused():
+    with pytest.raises(CannotRun, match="a dictionary without e_hat"):
+        judge(find(6), FromFunction(lambda e, gamma, beta, epsilon: {"m": e.mean()}))
+
+
+def test_named_values_lead_to_the_first_wrong_line():
+    def named(e, gamma, beta, epsilon):
+        m = e.mean()
+        v = ((e - m) ** 2).sum() / (len(e) - 1)
+        return {"m": m, "2.v": v, "e_hat": (e - m) / np.sqrt(v + epsilon) * gamma + beta}
+
+    comparison, diagnosis = judge(find(6), FromFunction(named))
+    assert (comparison.first_bad.number, comparison.first_bad.variable) == (2, "v")
+    assert comparison.lines_compared == 3
+    assert diagnosis.explained[0].mistakes == ("norm-variance-unbiased",)
