@@ -13,7 +13,7 @@ from ..crosscheck.catalog import Algorithm
 from ..crosscheck.draws import Case
 from ..crosscheck.tolerances import tolerance
 from .evidence import Evidence, Explanation
-from .instrument import TRAINING, Instrument, cases
+from .instrument import TRAINING, cases, instrument
 from .outcomes import Outcome
 from .pairs import pairs
 
@@ -57,13 +57,13 @@ def diagnose(
       seconds: how long pairs of mistakes may be tried, where no single mistake explains.
     """
     start = time.perf_counter()
-    instrument = Instrument(algorithm, cases(algorithm, dtype))
-    evidence = Evidence(instrument, found, [allowed(case) for case in instrument.cases])
-    singles = [evidence.of(mutant) for mutant in instrument.visible]
+    ours = instrument(algorithm, dtype)
+    evidence = Evidence(ours, found, [allowed(case) for case in ours.cases])
+    singles = [evidence.of(mutant) for mutant in ours.visible]
     explained = [e for e in singles if e.explains]
     complete, rounds = True, False
     if not explained and not evidence.together((), ()).explains:
-        coarse = replace(evidence, bounds=[tolerance("float32", c.longest, foreign=True) for c in instrument.cases])
+        coarse = replace(evidence, bounds=[tolerance("float32", c.longest, foreign=True) for c in ours.cases])
         rounds = dtype == "float64" and coarse.together((), ()).explains
         if not rounds:
             explained, complete = pairs(evidence, start + seconds)

@@ -8,13 +8,25 @@ import numpy as np
 from ..crosscheck import pseudocode
 
 
+class MoreUpdates(Exception):
+    """There is a second update, which needs all of the first one's gradient."""
+
+
 def sampled_differences(every: int) -> Callable[[Callable[..., Any], Any], Any]:
     """A `gradient(loss, theta)` for Algorithms 11 to 13 that knows one entry of every `every`-th array.
 
-    The others are infinite, and so is what is updated with them: no loss has such a gradient.
+    The others are infinite, and so is what is updated with them: no loss has such a gradient. It serves one update.
+
+    Raises:
+      MoreUpdates: when it is asked a second time.
     """
+    asked = False
 
     def gradient(loss: Callable[..., Any], theta: Any) -> Any:
+        nonlocal asked
+        if asked:
+            raise MoreUpdates
+        asked = True
         notation = pseudocode.module("notation")
         rng = np.random.default_rng(every)
         h = 1e-5

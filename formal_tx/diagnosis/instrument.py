@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 from ..crosscheck.calling import defined
@@ -10,7 +10,6 @@ from ..crosscheck.catalog import Algorithm
 from ..crosscheck.draws import Case
 from ..crosscheck.telling import ONE_UPDATE, SHARP, neutral, telling
 from ..crosscheck.tolerances import DIFFERENCES, FOREIGN
-from .gradients import sampled_differences
 from .mutants import Mutant, mutants
 from .outcomes import Outcome, distance, runner
 from .programs import Edit, Program, program
@@ -35,10 +34,10 @@ class Instrument:
 
     def __post_init__(self) -> None:
         self.program = program(self.algorithm)
-        gradients = iter((sampled_differences(9), sampled_differences(1)))
+        every = iter((9, 1))  # the first look is quick, the second one sees every array
         self._sampled = [self.algorithm.number in TRAINING and c.title == ONE_UPDATE for c in self.cases]
         self._runs = [
-            runner(self.algorithm, c, next(gradients, None) if sampled else None)
+            runner(self.algorithm, c, next(every, None) if sampled else None)
             for c, sampled in zip(self.cases, self._sampled, strict=True)
         ]
         self._outcomes: dict[tuple[Mutant | None, int], Outcome] = {}
@@ -75,3 +74,9 @@ class Instrument:
             return any(self.distance(self.of(None, i), self.of(mutant, i), i) > bound for i in chosen)
 
         return tuple(mutant for mutant in mutants(self.algorithm) if differs(mutant))
+
+
+@cache
+def instrument(algorithm: Algorithm, dtype: str) -> Instrument:
+    """The instrument of an algorithm, which keeps what it has found out about its mutants."""
+    return Instrument(algorithm, cases(algorithm, dtype))

@@ -14,6 +14,7 @@ from ..crosscheck.draws import Case, GumbelSampler
 from ..crosscheck.editions import masking, paper_call
 from ..crosscheck.layout import is_theta, leaves, to_rows
 from ..crosscheck.tolerances import error
+from .gradients import MoreUpdates, sampled_differences
 
 
 @dataclass(frozen=True)
@@ -55,22 +56,26 @@ def _error(found: np.ndarray, expected: np.ndarray, known: bool) -> float:
     return error(found, expected)
 
 
-def runner(
-    algorithm: Algorithm, case: Case, gradient: Callable[..., Any] | None = None
-) -> Callable[[Callable[..., Any]], Outcome]:
+def runner(algorithm: Algorithm, case: Case, every: int | None = None) -> Callable[[Callable[..., Any]], Outcome]:
     """What gives the outcome of any edition of the pseudocode on this case.
 
     Args:
-      gradient: for a training algorithm, instead of the pseudocode's own.
+      every: for a training algorithm, of how many arrays one has an entry whose gradient is taken; None for all of it.
     """
     with jax.enable_x64(True):
         arguments, options = paper_call(algorithm, case, "float64")
-    if gradient is not None:
-        options["gradient"] = gradient
     trains = algorithm.number in (11, 12, 13)
     masks = masking(case).ravel() if algorithm.number == 12 else np.zeros(0)
 
     def run(f: Callable[..., Any]) -> Outcome:
+        if every is not None:
+            try:
+                return once(f, options | {"gradient": sampled_differences(every)})
+            except MoreUpdates:
+                pass  # then with all of the gradient
+        return once(f, options)
+
+    def once(f: Callable[..., Any], options: dict[str, Any]) -> Outcome:
         # An exception may leave a gradient by differences in the middle, with a parameter that is a little off.
         *first, last = deepcopy(arguments) if trains else arguments
         sampler = GumbelSampler(last.noise) if isinstance(last, GumbelSampler) else None
@@ -82,6 +87,8 @@ def runner(
             with np.errstate(all="ignore"):
                 result = f(*first, last, **options)
                 return outcome(result, None if sampler is None else sampler.drawn_from)
+        except MoreUpdates:
+            raise
         except Exception as raised:  # a mutant may do anything: that it raises is what is known of it
             return Outcome({}, f"{type(raised).__name__}: {raised}")
 

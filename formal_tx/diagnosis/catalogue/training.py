@@ -107,7 +107,10 @@ MISTAKES = (
         ("N_V - 3", "N_V - 1"),
         ("N_V - 3", "N_V - 2"),
         ("N_V - 3", "0"),
-        Rewrite("x_tilde[t] = mask_token if _c else _v", "x_tilde[t] = N_V - 1 if _c else _v"),
+        *(
+            Rewrite("x_tilde[t] = mask_token if _c else _v", f"x_tilde[t] = {other} if _c else _v")
+            for other in ("N_V - 1", "N_V - 2", "0")
+        ),
         functions=("e_training",),
     ),
     mistake(
