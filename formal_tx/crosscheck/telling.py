@@ -170,13 +170,13 @@ def _architecture(model: Callable[..., Arguments], lengths: dict[str, int], laye
         for title, sizes, epsilon in (
             (f"all dimensions different, epsilon {EPSILON:g}", _DIFFERENT | layers | extra, EPSILON),
             ("all dimensions equal, epsilon 0", _EQUAL | layers | equal, 0.0),
-            ("all dimensions different, epsilon 1e-05", _DIFFERENT | layers | extra, 1e-5),
+            ("equal lengths, values as wide as keys, epsilon 1e-05", _DIFFERENT | {"d_mid": 3} | layers | extra, 1e-5),
         ):
             arguments = model(rng, epsilon, **sizes)
             hp = arguments["hyperparameters"]
             ids = {name: 1 + rng.permutation(hp.N_V - 2)[:length] for name, length in lengths.items()}
             if "z" in ids:  # both sequences together have no more tokens than there are positions
-                ids["z"] = ids["z"][: hp.l_max - len(ids["x"])]
+                ids["z"] = ids["z"][: len(ids["x"]) if hp.d_mid == hp.d_attn else hp.l_max - len(ids["x"])]
             arguments |= ids
             sizes = draws.sizes_of(arguments, **{f"l_{name}": len(x) for name, x in ids.items()})
             case = Case(title, arguments, sizes, True, epsilon)

@@ -120,7 +120,7 @@ def _drawn_from(arguments: tuple) -> np.ndarray | None:
     for argument in arguments:
         if isinstance(argument, GumbelSampler):
             lengths = {len(q) for q in argument.drawn_from}
-            return np.array(argument.drawn_from) if len(lengths) == 1 else np.zeros((0, 0))
+            return np.array(argument.drawn_from) if len(lengths) <= 1 else np.zeros((0, 0))
     return None
 
 

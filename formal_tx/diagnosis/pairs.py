@@ -19,6 +19,8 @@ def pairs(evidence: Evidence, until: float) -> tuple[list[Explanation], bool]:
     explained: list[Explanation] = []
     tried: set[frozenset[Mutant]] = set()
     everything = evidence.instrument.visible
+    if time.perf_counter() > until:
+        return [], False
     for proposals in (*_proposals(evidence), list(everything)):
         for one in proposals:
             for other in everything:

@@ -138,5 +138,6 @@ MISTAKES = (
         "it stops at another token than eos_token",
         Rewrite("y != eos_token and len(x_hat) <= l_max", "y != bos_token and len(x_hat) <= l_max"),
         Rewrite("y != eos_token and len(x_hat) <= l_max", "y != 0 and len(x_hat) <= l_max"),
+        Rewrite("y != eos_token and len(x_hat) <= l_max", "y != N_V - 3 and len(x_hat) <= l_max"),
     ),
 )

@@ -41,6 +41,7 @@ MISTAKES = (
         "output-reversed",
         "the tokens come out in the opposite order",
         Rewrite("return _R", "return _R[:, ::-1]", _MATRICES),
+        Rewrite("return _R", "return _R[::-1]", {"_R": "y|x_hat"}),
         border=True,
     ),
     mistake(
