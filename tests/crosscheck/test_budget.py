@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 import formal_tx
 from formal_tx.cli.budget import budget as command
+from formal_tx.cli.console import output
 from formal_tx.crosscheck import draws, find
 from formal_tx.crosscheck.budget import budget
 from formal_tx.crosscheck.tolerances import error
@@ -167,9 +168,10 @@ def run(monkeypatch, decoder):
 
     def run(*arguments):
         monkeypatch.setattr(module, "budget", measured)
+        monkeypatch.setattr(output, "_width", 150)  # which it takes from where it was made, in whichever test
         app = typer.Typer()
         app.command()(command)
-        done = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "150"})
+        done = CliRunner().invoke(app, [str(a) for a in arguments])
         return done, asked
 
     return run
