@@ -5,12 +5,10 @@ this unless a test imports it.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 import pytest
 
@@ -70,31 +68,20 @@ def algorithm(
         from .diagnosis import judge, report
 
         candidate = FromFunction(function, framework, dtype)
-        with _settings_of_jax_kept():
-            try:
-                comparison, diagnosis = judge(
-                    found, candidate, seed=seed, cases=cases, dtype=dtype, layout=layout, diagnosed=diagnose
-                )
-            except CannotRun as reason:
-                pytest.fail(str(reason), pytrace=False)
-            if not comparison.agrees:
-                message = [_explanation(comparison)]
-                message += [] if diagnosis is None else [_plain(report.panel(diagnosis))]
-                pytest.fail("\n".join([*message, _command(found, function, options)]), pytrace=False)
+        try:
+            comparison, diagnosis = judge(
+                found, candidate, seed=seed, cases=cases, dtype=dtype, layout=layout, diagnosed=diagnose
+            )
+        except CannotRun as reason:
+            pytest.fail(str(reason), pytrace=False)
+        if not comparison.agrees:
+            message = [_explanation(comparison)]
+            message += [] if diagnosis is None else [_plain(report.panel(diagnosis))]
+            pytest.fail("\n".join([*message, _command(found, function, options)]), pytrace=False)
 
     test.__name__ = test.__qualname__ = f"test_{found.name}"
     test.__doc__ = f"{getattr(function, '__name__', function)} is Algorithm {found.number}, {found.name}."
     return test
-
-
-@contextmanager
-def _settings_of_jax_kept() -> Iterator[None]:
-    """Other tests find 64-bit types as switched on or off as before, though arrays of JAX came in double precision."""
-    before = jax.config.read("jax_enable_x64")
-    try:
-        yield
-    finally:
-        jax.config.update("jax_enable_x64", before)
 
 
 def _explanation(comparison: "Comparison") -> str:

@@ -11,12 +11,13 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from .. import __version__
-from ..crosscheck import ALGORITHMS, Algorithm
+from ..crosscheck import ALGORITHMS, Algorithm, Comparison
+from ..crosscheck import check as check_both
+from ..crosscheck.report import ITERATION
 from ..runs.files import write_whole
 from ..runs.model_directory import Model
 from . import editions, sizes
 from .demo_model import demo_model, given_model, packed
-from .errors import Checked, checked
 from .mistakes import mistakes
 from .printed import printed
 from .runs import Run, run, to_look_at
@@ -27,8 +28,6 @@ from .values import shown
 PAGE = "index.html"
 _SCRIPTS = ("elements", "heat", "line", "run", "shapes", "decoder", "model", "page")
 _TEXT = "In the beginning God created the heav"
-_ROUND = {5: "head", 8: "layer", 9: "layer", 10: "layer", 14: "token", 15: "token"}
-_BY_DIFFERENCES = (11, 12, 13)
 
 
 def write_book(
@@ -69,8 +68,8 @@ def page(
     )
     entries, checks = [], {}
     for algorithm in algorithms:
-        tell(f"Algorithm {algorithm.number}, {algorithm.name}")
-        checks[algorithm] = checked(algorithm)
+        tell(algorithm.label)
+        checks[algorithm] = check_both(algorithm)
         entries.append(_entry(algorithm, algorithms, checks[algorithm]))
     return environment.get_template(PAGE).render(
         algorithms=entries,
@@ -92,7 +91,7 @@ def embedded(data: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c"))
 
 
-def _entry(algorithm: Algorithm, algorithms: tuple[Algorithm, ...], check: Checked) -> dict[str, Any]:
+def _entry(algorithm: Algorithm, algorithms: tuple[Algorithm, ...], check: Comparison) -> dict[str, Any]:
     """What the template of one algorithm needs."""
     words, made = printed()[algorithm.number], run(algorithm, to_look_at(algorithm))
     default = sizes_of(made)
@@ -124,8 +123,8 @@ def _model(model: Model) -> dict[str, Any]:
     }
 
 
-def _row(row: editions.Row, check: Checked) -> dict[str, Any]:
-    difference = check.by_line.get(row.line.number)
+def _row(row: editions.Row, check: Comparison) -> dict[str, Any]:
+    difference = check.worst_of.get(row.line.number)
     return {
         "number": row.line.number,
         "printed": Markup(row.line.html),
@@ -141,7 +140,7 @@ def _said(error: float) -> str:
     return f"{error:.1e}" if error else "0"
 
 
-def data(made: Run, check: Checked) -> dict[str, Any]:
+def data(made: Run, check: Comparison) -> dict[str, Any]:
     """What the page's script needs of an algorithm: its run, its shapes, its mistakes, and what the check says."""
     known = shapes(made.algorithm)
     by_name = {row["name"]: row["dims"] for row in known if not row["lines"]}
@@ -157,7 +156,7 @@ def data(made: Run, check: Checked) -> dict[str, Any]:
         "cases": check.cases,
         "checks": {
             n: {"error": d.error, "text": _said(d.error), "allowed": f"{d.allowed:.0e}"}
-            for n, d in sorted(check.by_line.items())
+            for n, d in sorted(check.worst_of.items())
         },
     }
 
@@ -168,7 +167,7 @@ def _steps(made: Run, dims: dict[tuple[int, str], list[str]]) -> list[dict[str, 
     steps = []
     for i, step in enumerate(made.steps):
         times, n = numbers.count(step.number), numbers[: i + 1].count(step.number)
-        word = _ROUND.get(made.algorithm.number, "update")
+        word = ITERATION.get(made.algorithm.number, "pass")
         steps.append(
             {
                 "line": step.number,
@@ -181,12 +180,12 @@ def _steps(made: Run, dims: dict[tuple[int, str], list[str]]) -> list[dict[str, 
     return steps
 
 
-def _totals(checks: dict[Algorithm, Checked]) -> dict[str, Any]:
+def _totals(checks: dict[Algorithm, Comparison]) -> dict[str, Any]:
     """The numbers of the page's first paragraph."""
-    exact = [d.error for a, c in checks.items() if a.number not in _BY_DIFFERENCES for d in c.by_line.values()]
+    exact = [d.error for a, c in checks.items() if not a.trains for d in c.worst_of.values()]
     return {
         "cases": sum(check.cases for check in checks.values()),
-        "lines": sum(len(check.by_line) for check in checks.values()),
+        "lines": sum(len(check.worst_of) for check in checks.values()),
         "worst": _said(max(exact, default=0.0)),
         "mistakes": sum(len(m) for a in checks for m in mistakes(a).values()),
     }

@@ -50,7 +50,7 @@ def run(algorithm: Algorithm, case: Case, *, still: bool = False) -> Run:
 
 def to_look_at(algorithm: Algorithm) -> Case:
     """A small case: a handful of tokens, a handful of features; fewer where there is a gradient by differences."""
-    sizes = _SMALL | _SMALLEST if algorithm.number in (11, 12, 13) else _SMALL
+    sizes = _SMALL | _SMALLEST if algorithm.trains else _SMALL
     return _case(algorithm, sizes, epochs=1, N_data=2)
 
 
@@ -78,7 +78,7 @@ def _case(algorithm: Algorithm, sizes: Sizes, epochs: int, N_data: int) -> Case:
     if number <= 7:
         return _PARTS[number](rng, sizes)
     layers = ("L_enc", "L_dec") if number in (8, 11, 15) else ("L",)
-    if number in (11, 12, 13):
+    if algorithm.trains:
         sizes = sizes | dict.fromkeys(layers, 1)
     axes = (*_OF_MODEL, *layers, *(("d_f",) if number in (9, 12) else ()))
     model: Callable[..., dict[str, Any]] = {8: draws.ed_model, 9: draws.e_model}.get(number, draws.d_model)
@@ -89,7 +89,7 @@ def _case(algorithm: Algorithm, sizes: Sizes, epochs: int, N_data: int) -> Case:
     arguments = model(rng, **{axis: sizes[axis] for axis in axes})
     arguments |= _data(rng, number, sizes, N_data)
     lengths: Sizes = {axis: sizes[axis] for axis in _LENGTHS[number]} | {axis: sizes[axis] for axis in layers}
-    if number in (11, 12, 13):
+    if algorithm.trains:
         arguments |= {"epochs": epochs, "eta": 0.25, "mask_probability": 0.5, "seed": 4}
         lengths["N_data"] = N_data
     if number in (14, 15):

@@ -44,13 +44,13 @@ def budget(
         if not str(value).isdigit():
             give_up(f"--set {name}={value}: expected a positive integer")
         chosen[name] = int(value)
-    with messages.status(f"Algorithm {one.number}, {one.name}"):
+    with messages.status(one.label):
         found = measure(one, dtype.value, seed=seed, **chosen)
     if json:
         output_json(_as_json(found))
     else:
         sizes_of = ", ".join(f"{name} {size}" for name, size in found.sizes.items())
-        title = f"Algorithm {one.number}, {one.name}, in {found.dtype}, of which the unit roundoff u is "
+        title = f"{one.label}, in {found.dtype}, of which the unit roundoff u is "
         output.print(f"{title}{found.unit_roundoff:.1e}", highlight=False, soft_wrap=True)
         output.print(sizes_of, style="dim", highlight=False, soft_wrap=True)
         output.print(_table(found))

@@ -2,19 +2,18 @@
 
 import json as json_format
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..crosscheck import ALGORITHMS, Algorithm, Comparison, report
 from ..crosscheck import check as check_both
 from ..crosscheck.calling import CannotRun, FromFile
-from ..crosscheck.laws import Finding
-from ..crosscheck.laws.process import run_file
-from ..crosscheck.laws.report import show as show_laws
-from ..diagnosis import Diagnosis, judge
-from ..diagnosis import report as diagnosis_report
 from .console import algorithm, give_up, messages, output
+
+if TYPE_CHECKING:  # imported where they are needed: every command waits for what is imported here
+    from ..crosscheck.laws import Finding
+    from ..diagnosis import Diagnosis
 
 
 class DType(StrEnum):
@@ -86,6 +85,8 @@ def check(
             if against is None:
                 comparisons.append(check_both(one, seed=seed, cases=cases, dtype=dtype.value))
                 continue
+            from ..diagnosis import judge
+
             try:
                 comparison, found_out = judge(
                     one,
@@ -109,15 +110,21 @@ def check(
     else:
         report.show(output, comparisons)
         if found_out is not None and not comparisons[0].agrees:
-            output.print(diagnosis_report.panel(found_out))
+            from ..diagnosis.report import panel
+
+            output.print(panel(found_out))
         if laws:
+            from ..crosscheck.laws.report import show as show_laws
+
             output.print(f"The laws of {comparisons[0].algorithm.name} that it keeps, and those that it breaks:")
             show_laws(output, [law for law in laws if law.outcome in ("holds", "violated")])
     raise typer.Exit(0 if all(c.agrees for c in comparisons) else 1)
 
 
-def _laws(algorithm: Algorithm, against: str, framework: Framework, dtype: DType) -> list[Finding]:
+def _laws(algorithm: Algorithm, against: str, framework: Framework, dtype: DType) -> "list[Finding]":
     """What the laws say; nothing of a function that is no model, since it returns a dictionary, say."""
+    from ..crosscheck.laws.process import run_file
+
     try:
         return run_file(against, kind=algorithm.number, framework=framework.value, dtype=dtype.value)
     except CannotRun as reason:
@@ -125,10 +132,12 @@ def _laws(algorithm: Algorithm, against: str, framework: Framework, dtype: DType
         return []
 
 
-def _as_object(comparisons: list[Comparison], diagnosis: Diagnosis | None, laws: list[Finding]) -> dict[str, Any]:
+def _as_object(comparisons: list[Comparison], diagnosis: "Diagnosis | None", laws: "list[Finding]") -> dict[str, Any]:
     found = report.as_object(comparisons)
     if diagnosis is not None:
-        found["diagnosis"] = diagnosis_report.as_list(diagnosis)
+        from ..diagnosis.report import as_list
+
+        found["diagnosis"] = as_list(diagnosis)
     if laws:
         found["laws"] = {law.law: law.outcome for law in laws if law.outcome in ("holds", "violated")}
     return found

@@ -67,7 +67,7 @@ def _of_library(chosen, dtype: str, seed: int):
     findings = []
     with messages.status("") as status:
         for one in chosen:
-            status.update(f"Algorithm {one.number}, {one.name}")
+            status.update(one.label)
             for model in of_library(one, dtype):
                 findings += run(model, seed=seed)
     return findings

@@ -41,7 +41,7 @@ def _write(directory: Path, algorithms: list[Algorithm], json: bool) -> None:
     from ..vectors import write_vectors
 
     with messages.status("") as status:
-        index = write_vectors(directory, dict.fromkeys(algorithms), lambda one: status.update(_name(one)))
+        index = write_vectors(directory, dict.fromkeys(algorithms), lambda one: status.update(one.label))
     entries = index["algorithms"]
     written = {
         "directory": str(directory),
@@ -61,7 +61,7 @@ def _verify(directory: Path, json: bool) -> None:
     from ..vectors import verify_vectors
 
     with messages.status("") as status:
-        verdicts = verify_vectors(directory, lambda one: status.update(_name(one)))
+        verdicts = verify_vectors(directory, lambda one: status.update(one.label))
     agree = all(v.agrees for v in verdicts)
     if json:
         output_json({"agrees": agree, "algorithms": [_as_json(v) for v in verdicts]})
@@ -86,7 +86,3 @@ def _as_json(verdict: "Verdict") -> dict[str, Any]:
         "worst_error": verdict.worst if isfinite(verdict.worst) else None,
         "worst_tensor": verdict.where,
     }
-
-
-def _name(algorithm: Algorithm) -> str:
-    return f"Algorithm {algorithm.number}, {algorithm.name}"

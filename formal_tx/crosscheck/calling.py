@@ -49,7 +49,7 @@ def call(algorithm: Algorithm, case: Case, layout: str) -> tuple[Any, ...]:
             a["context"] = list(a["context"])
         if params is not None:
             a["params"] = to_paper(a["params"])
-    if algorithm.number in (11, 12, 13):
+    if algorithm.trains:
         a |= {name: list(a[name]) for name in ("x", "z") if name in a}
     return tuple(a[name] for name in algorithm.signature)
 
@@ -69,7 +69,7 @@ def held(case: Case, dtype: str) -> Case:
 
 def defined(cases: Iterable[Case], dtype: str) -> list[Case]:
     """The cases whose result the paper defines and `dtype` can hold."""
-    return [held(c, dtype) for c in cases if c.defined and (dtype in ("float64", "float32") or not c.precise)]
+    return [held(c, dtype) for c in cases if c.defined and jnp.finfo(dtype).nmant >= jnp.finfo(c.needs).nmant]
 
 
 class FromFunction:

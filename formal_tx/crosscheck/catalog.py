@@ -49,6 +49,11 @@ class Algorithm:
         return self.beside or f"algorithm_{self.number:02d}_{self.name}"
 
     @property
+    def trains(self) -> bool:
+        """Whether it is a training algorithm, whose pseudocode takes gradients by differences."""
+        return "epochs" in self.signature
+
+    @property
     def label(self) -> str:
         """What a report calls it: its number and name, or its name alone."""
         return f"Algorithm {self.number}, {self.name}" if self.number else self.name

@@ -58,6 +58,7 @@ class Comparison:
       worst: the largest error of all; first_bad: the first line that disagrees, or None.
       failing: the case in which `first_bad` shows, where it is to be shown.
       by_line: whether the lines were seen, or the result alone, as of a function that is not ours.
+      worst_of: the largest error of each line of the paper that was compared, where the lines were seen.
       single_precision: whether it agrees to the precision of float32 only, although it was called in float64.
     """
 
@@ -70,11 +71,17 @@ class Comparison:
     first_bad: Difference | None
     failing: Case | None = None
     by_line: bool = True
+    worst_of: Mapping[int, Difference] = field(default_factory=dict)
     single_precision: bool = False
 
     @property
     def agrees(self) -> bool:
         return self.first_bad is None
+
+    @property
+    def shows_lines(self) -> bool:
+        """Whether lines were compared: of ours, or of a function that names its values."""
+        return self.by_line or self.lines_compared > 1
 
     def agrees_to(self, dtype: str) -> bool:
         """Whether the worst error of all is one that rounding to `dtype` explains."""
@@ -108,6 +115,7 @@ def check(algorithm: Algorithm, *, seed: int = 0, cases: int = 3, dtype: str = "
         seconds=time.perf_counter() - start,
         worst=max(by_line.values(), key=lambda d: d.error, default=None),
         first_bad=next((d for d in differences if not d.agrees), None),
+        worst_of=by_line,
     )
 
 
@@ -193,7 +201,7 @@ def _difference(
         terms = max([case.sizes.get(axis, 1) for axis in algorithm.sums[r.number]], default=1)
     else:
         terms = case.longest
-    allowed = tolerance(dtype, terms, by_differences=algorithm.number in (11, 12, 13), foreign=foreign)
+    allowed = tolerance(dtype, terms, by_differences=algorithm.trains, foreign=foreign)
     variable = name.split(".", 1)[1] if "." in name else name
     return Difference(r.number, variable, n, times, error(found, expected), allowed, case.title, found, expected)
 

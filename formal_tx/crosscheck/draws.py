@@ -37,7 +37,7 @@ class Case:
       sizes: the size of each axis.
       defined: whether the paper defines the result; if not, both editions must refuse or give nan.
       epsilon: what layer norm adds to the variance, in both editions.
-      precise: whether it needs the bits of float32: its scores are large integers.
+      needs: the least precise type whose bits are enough for its scores, of which some are large.
     """
 
     title: str
@@ -45,7 +45,7 @@ class Case:
     sizes: dict[str, int]
     defined: bool = True
     epsilon: float = 0.0
-    precise: bool = False
+    needs: str = "bfloat16"
 
     @property
     def longest(self) -> int:
@@ -196,7 +196,7 @@ def saturated(rng: np.random.Generator, case: Case, context: str, scale: float =
         b_k=integers(heads.b_k, 2),
     )
     a["params"] = dataclasses.replace(p, heads=heads) if several else heads
-    case.precise = True
+    case.needs = "float32"
     return case
 
 

@@ -1,7 +1,7 @@
 """Runs one edition of an algorithm on a case: the pseudocode, or the library, with the same random numbers."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from functools import cache
 from typing import Any
 
@@ -114,7 +114,7 @@ def run_library(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[Any, dict
         static |= {"l_max": a["l_max"], "d_e": a["d_e"]}
     if algorithm.number == 6:
         static["epsilon"] = a["epsilon"]
-    if algorithm.number in (11, 12, 13):
+    if algorithm.trains:
         static |= {"epochs": a["epochs"], "eta": a["eta"]}
     if algorithm.number == 12:
         static["mask_probability"] = a["mask_probability"]
@@ -139,13 +139,17 @@ def _reaped(algorithm: Algorithm, static: tuple[tuple[str, Any], ...]) -> Callab
     run = reap(lambda traced: algorithm.library(**traced, **keywords))
 
     def own_lines(traced):
-        """What is tagged in this algorithm, not in one that it calls: `4.S`, `6.theta.W_e`, …"""
         result, lines = run(traced)
-        own = {}
-        for path, value in lines.items():
-            *functions, name = path.split("/")
-            if not functions or functions[-1] in algorithm.functions:
-                own[name] = value
-        return result, own
+        return result, lines_of(lines, algorithm.functions)
 
     return jax.jit(own_lines)
+
+
+def lines_of(lines: Mapping[str, Any], functions: Collection[str]) -> dict[str, Any]:
+    """What is tagged in one of these functions, not in one that they call: `4.S`, `6.theta.W_e`, …"""
+    own = {}
+    for path, value in lines.items():
+        *callers, name = path.split("/")
+        if not callers or callers[-1] in functions:
+            own[name] = value
+    return own

@@ -17,8 +17,8 @@ from .draws import Case
 from .layout import leaves
 from .source import library_lines
 
-_ITERATION = {5: "head", 8: "layer", 9: "layer", 10: "layer", 11: "update", 12: "update", 13: "update", 14: "token"}
-_ITERATION |= {15: "token"}
+ITERATION = {5: "head", 8: "layer", 9: "layer", 10: "layer", 11: "update", 12: "update", 13: "update", 14: "token"}
+ITERATION |= {15: "token"}
 
 
 def where(algorithm: Algorithm, difference: Difference) -> str:
@@ -26,7 +26,7 @@ def where(algorithm: Algorithm, difference: Difference) -> str:
     name = difference.variable.split(".")[0]
     if difference.times == 1:
         return f"{difference.number}. {name}"
-    return f"{difference.number}. {name}, {_ITERATION.get(algorithm.number, 'pass')} {difference.iteration + 1}"
+    return f"{difference.number}. {name}, {ITERATION.get(algorithm.number, 'pass')} {difference.iteration + 1}"
 
 
 def table(comparisons: Iterable[Comparison]) -> Table:
@@ -45,7 +45,7 @@ def table(comparisons: Iterable[Comparison]) -> Table:
         result.add_row(
             str(c.algorithm.number or ""),
             c.algorithm.name,
-            f"{c.lines_compared} / {c.lines}" if c.by_line or c.lines_compared > 1 else "the result",
+            f"{c.lines_compared} / {c.lines}" if c.shows_lines else "the result",
             "" if c.worst is None else f"{c.worst.error:.1e}",
             "" if c.worst is None else where(c.algorithm, c.worst) if c.by_line else c.worst.variable,
             verdict,
@@ -100,7 +100,7 @@ def explain(comparison: Comparison) -> RenderableType:
     if comparison.by_line:
         parts += [Text("the paper", style="bold"), _code(algorithm.listing.text(bad.number))]
         parts += [Text("the library", style="bold"), _code(library_lines(algorithm).get(bad.number, ""))]
-    elif comparison.lines_compared > 1:
+    elif comparison.shows_lines:
         parts += [Text("the paper", style="bold"), _code(algorithm.listing.text(bad.number))]
     if case is not None:
         parts += [Text("called with", style="bold"), Text(_inputs(algorithm, case))]
@@ -112,8 +112,7 @@ def explain(comparison: Comparison) -> RenderableType:
 def _title(comparison: Comparison) -> str:
     algorithm, bad = comparison.algorithm, comparison.first_bad
     assert bad is not None
-    by_line = comparison.by_line or comparison.lines_compared > 1
-    place = f"line {where(algorithm, bad)}" if by_line else "the result"
+    place = f"line {where(algorithm, bad)}" if comparison.shows_lines else "the result"
     return f"{algorithm.label}: {place}"
 
 

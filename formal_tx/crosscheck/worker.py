@@ -16,6 +16,7 @@ from ..tagging import line, reap
 from . import pseudocode
 from .answers import Answer
 from .draws import GumbelSampler
+from .editions import lines_of
 from .layout import is_theta, leaves
 
 
@@ -43,7 +44,6 @@ def load(file: Path, name: str) -> Callable:
 
 def converter(framework: str, dtype: str) -> Callable[[np.ndarray], Any]:
     """From NumPy to the framework's arrays, real numbers in the given precision (for JAX, where x64 is on)."""
-
     number = jax.numpy.dtype(dtype)  # NumPy alone does not know bfloat16
 
     def copy(array: np.ndarray) -> np.ndarray:  # what the candidate does to its arguments stays with it
@@ -92,7 +92,7 @@ def to_numpy(result: Any) -> Any:
     return array
 
 
-def _why(stage: str, file: Path) -> str:
+def why(stage: str, file: Path) -> str:
     """The last frame of the candidate's file, and the exception, in one line."""
     kind, exception, trace = sys.exc_info()
     frames = [f for f in traceback.extract_tb(trace) if Path(f.filename) == file]
@@ -112,7 +112,7 @@ def answer(candidate: Callable, arguments: tuple, to: Callable[[np.ndarray], Any
             return Answer(None, _drawn_from(given), named)
         return Answer(to_numpy(result), _drawn_from(given), _tagged(candidate, arguments, to))
     except (Exception, SystemExit):
-        return _why("raises", file)
+        return why("raises", file)
 
 
 def _drawn_from(arguments: tuple) -> np.ndarray | None:
@@ -130,12 +130,7 @@ def _tagged(candidate: Callable, arguments: tuple, to: Callable[[np.ndarray], An
     if not any(value is line for value in tags.values()):
         return {}
     _, found = reap(candidate)(*(convert(a, to) for a in arguments))
-    own = {}
-    for path, value in found.items():
-        *functions, tag = path.split("/")
-        if not functions or functions[-1] == name:
-            own[tag] = np.asarray(value)
-    return own
+    return {tag: np.asarray(value) for tag, value in lines_of(found, (name,)).items()}
 
 
 def main(request: str, response: str) -> None:
@@ -150,7 +145,7 @@ def main(request: str, response: str) -> None:
         to = converter(*kind)
         candidate = load(file, function)
     except (Exception, SystemExit):
-        answers = f"{file.name}:{function} cannot be imported: {_why('raises', file)}"
+        answers = f"{file.name}:{function} cannot be imported: {why('raises', file)}"
     else:
         answers = [answer(candidate, arguments, to, file) for arguments in calls]
     Path(response).write_bytes(pickle.dumps(answers))

@@ -13,7 +13,7 @@ from ..crosscheck.catalog import Algorithm
 from ..crosscheck.draws import Case
 from ..crosscheck.tolerances import tolerance
 from .evidence import Evidence, Explanation
-from .instrument import TRAINING, cases, instrument
+from .instrument import cases, instrument
 from .outcomes import Outcome
 from .pairs import pairs
 
@@ -105,7 +105,7 @@ def examine(
     found = [_found(algorithm, answer, layout) for answer in answers]
 
     def allowed(case: Case) -> float:
-        return tolerance(dtype, case.longest, by_differences=algorithm.number in TRAINING, foreign=True)
+        return tolerance(dtype, case.longest, by_differences=algorithm.trains, foreign=True)
 
     return diagnose(algorithm, found, allowed, dtype=dtype, seconds=seconds)
 

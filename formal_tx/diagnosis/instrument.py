@@ -8,20 +8,16 @@ from typing import Any
 from ..crosscheck.calling import defined
 from ..crosscheck.catalog import Algorithm
 from ..crosscheck.draws import Case
-from ..crosscheck.telling import ONE_UPDATE, SHARP, neutral, telling
+from ..crosscheck.telling import ONE_UPDATE, neutral, telling
 from ..crosscheck.tolerances import DIFFERENCES, FOREIGN
 from .mutants import Mutant, mutants
 from .outcomes import Outcome, distance, runner
 from .programs import Edit, Program, program
 
-TRAINING = (11, 12, 13)
-
 
 def cases(algorithm: Algorithm, dtype: str = "float64") -> tuple[Case, ...]:
     """The cases on which a function has to be run to be diagnosed."""
-    number = algorithm.number
-    chosen = (c for c in (*telling(number), *neutral(number)) if dtype == "float64" or c.title != SHARP)
-    return tuple(defined(chosen, dtype))
+    return tuple(defined((*telling(algorithm.number), *neutral(algorithm.number)), dtype))
 
 
 @dataclass
@@ -35,7 +31,7 @@ class Instrument:
     def __post_init__(self) -> None:
         self.program = program(self.algorithm)
         every = iter((9, 1))  # the first look is quick, the second one sees every array
-        self._sampled = [self.algorithm.number in TRAINING and c.title == ONE_UPDATE for c in self.cases]
+        self._sampled = [self.algorithm.trains and c.title == ONE_UPDATE for c in self.cases]
         self._runs = [
             runner(self.algorithm, c, next(every, None) if sampled else None)
             for c, sampled in zip(self.cases, self._sampled, strict=True)
@@ -64,7 +60,7 @@ class Instrument:
     def visible(self) -> tuple[Mutant, ...]:
         """The mutants that differ from the algorithm on some case: the others are not mistakes in it."""
 
-        trains = self.algorithm.number in TRAINING
+        trains = self.algorithm.trains
         bound = DIFFERENCES if trains else FOREIGN["float64"]
 
         def differs(mutant: Mutant) -> bool:

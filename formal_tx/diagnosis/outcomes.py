@@ -64,7 +64,7 @@ def runner(algorithm: Algorithm, case: Case, every: int | None = None) -> Callab
     """
     with jax.enable_x64(True):
         arguments, options = paper_call(algorithm, case, "float64")
-    trains = algorithm.number in (11, 12, 13)
+    trains = algorithm.trains
     masks = masking(case).ravel() if algorithm.number == 12 else np.zeros(0)
 
     def run(f: Callable[..., Any]) -> Outcome:

@@ -67,7 +67,7 @@ class Program:
 
     main: str
     functions: Mapping[str, Function]
-    _codes: dict[tuple[Edit, ...], CodeType] = field(default_factory=dict, repr=False)
+    _codes: dict[tuple[str, tuple[Edit, ...]], CodeType] = field(default_factory=dict, repr=False)
     _spans: dict[tuple[Edit, ...], frozenset[int]] = field(default_factory=dict, repr=False)
 
     def function(self, edits: Iterable[Edit] = ()) -> Callable[..., Any]:
@@ -76,9 +76,7 @@ class Program:
         Raises:
           Incompatible: if they cannot all be made.
         """
-        by_function: dict[str, tuple[Edit, ...]] = {}
-        for edit in edits:
-            by_function[edit.function] = (*by_function.get(edit.function, ()), edit)
+        by_function = _by_function(edits)
         namespace: dict[str, Any] = dict(wrong.NAMES)
         for function in self.functions.values():
             namespace |= vars(pseudocode.module(function.file))
@@ -88,7 +86,7 @@ class Program:
         return namespace[self.main]
 
     def _code(self, name: str, edits: tuple[Edit, ...]) -> CodeType:
-        key = edits or (Edit(name, (), "", (), False),)
+        key = (name, edits)
         if key not in self._codes:
             tree = ast.Module([self.edited(name, edits)], type_ignores=[])
             self._codes[key] = compile(ast.fix_missing_locations(tree), f"<{name}>", "exec")
@@ -109,10 +107,13 @@ class Program:
         return self._spans[edits]
 
     def statement(self, edits: tuple[Edit, ...]) -> tuple[str, str]:
-        """The text of the lines that `edits` of one function change, before and after; one may be empty."""
-        name = edits[0].function
-        trees = (self.functions[name].tree, self.edited(name, edits))
-        return _changed(*(ast.unparse(ast.fix_missing_locations(tree)).split("\n") for tree in trees))
+        """The text of the lines that `edits` change, before and after; one may be empty."""
+        texts = []
+        for name, own in _by_function(edits).items():
+            trees = (self.functions[name].tree, self.edited(name, own))
+            texts.append(_changed(*(ast.unparse(ast.fix_missing_locations(tree)).split("\n") for tree in trees)))
+        before, after = zip(*texts, strict=True)
+        return "\n".join(before), "\n".join(after)
 
 
 @cache
@@ -140,6 +141,13 @@ def _collect(file: str, name: str, functions: dict[str, Function]) -> None:
     found = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name)
     found.body = found.body[1:] if isinstance(found.body[0], ast.Expr) and len(found.body) > 1 else found.body
     functions[name] = Function(name, file, found, pseudocode.listing(file, name))
+
+
+def _by_function(edits: Iterable[Edit]) -> dict[str, tuple[Edit, ...]]:
+    found: dict[str, tuple[Edit, ...]] = {}
+    for edit in edits:
+        found[edit.function] = (*found.get(edit.function, ()), edit)
+    return found
 
 
 def _marks(node: ast.AST) -> frozenset[int]:

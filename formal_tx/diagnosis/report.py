@@ -25,13 +25,7 @@ def place(mutant: Mutant) -> str:
 
 def editions(diagnosis: Diagnosis, mutant: Mutant) -> tuple[str, str]:
     """The statements that a mistake changes, as the paper has them and as they were probably written."""
-    before, after = [], []
-    for name in dict.fromkeys(edit.function for edit in mutant.edits):
-        edits = tuple(edit for edit in mutant.edits if edit.function == name)
-        paper, instead = program(diagnosis.algorithm).statement(edits)
-        before.append(paper)
-        after.append(instead)
-    return "\n".join(before), "\n".join(after)
+    return program(diagnosis.algorithm).statement(mutant.edits)
 
 
 def as_list(diagnosis: Diagnosis) -> list[dict[str, Any]]:

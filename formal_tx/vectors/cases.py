@@ -25,7 +25,7 @@ _SMALL_MODEL = {"H": 2, "d_mid": 1, "d_attn": 2, "d_e": 3, "d_mlp": 2, "N_V": 5,
 def vectors(algorithm: Algorithm) -> list[Vector]:
     """The cases of an algorithm: the same ones always."""
     number = algorithm.number
-    cases = list(_training(number)) if number in (11, 12, 13) else drawn.draw(number, _SEED, 1)
+    cases = list(_training(number)) if algorithm.trains else drawn.draw(number, _SEED, 1)
     on_paper = drawn.small(number, _SEED)
     small = [on_paper[0], on_paper[len(on_paper) // 2]] if on_paper else []
     rng = np.random.default_rng([_SEED, number, 2])

@@ -34,7 +34,7 @@ def describe_case(algorithm: Algorithm, number: int, vector: Vector, values: lis
         entry["variable"] = value.variable
         if value.line is not None:
             entry |= {"line": value.line, "iteration": value.iteration}
-    differences = algorithm.number in (11, 12, 13)
+    differences = algorithm.trains
     return {
         "case": number,
         "title": vector.title,

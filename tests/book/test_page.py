@@ -7,9 +7,9 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from formal_tx.book import build, errors, mistakes, page
+from formal_tx.book import build, mistakes, page
 from formal_tx.book.values import as_json, matrix, shown
-from formal_tx.crosscheck import ALGORITHMS, check, find
+from formal_tx.crosscheck import ALGORITHMS, Comparison, check, find
 from formal_tx.crosscheck.layout import is_theta
 
 PARTS = ALGORITHMS[:7]
@@ -74,7 +74,7 @@ def test_the_same_twice_is_the_same_to_the_byte():
 @of_each
 def test_the_values_are_those_of_the_run(algorithm, small_run):
     made = small_run(algorithm)
-    found = json.loads(build.embedded(build.data(made, errors.Checked(1, {}))))
+    found = json.loads(build.embedded(build.data(made, Comparison(made.algorithm, 0, 0, 1, 0.0, None, None))))
     assert len(found["steps"]) == len(made.steps)
     for step, recorded in zip(found["steps"], made.steps, strict=True):
         assert (step["line"], step["variable"]) == (recorded.number, recorded.variable)

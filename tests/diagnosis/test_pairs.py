@@ -8,7 +8,7 @@ import pytest
 from formal_tx.crosscheck.catalog import find
 from formal_tx.crosscheck.tolerances import tolerance
 from formal_tx.diagnosis import diagnose
-from formal_tx.diagnosis.instrument import TRAINING, Instrument, cases
+from formal_tx.diagnosis.instrument import Instrument, cases
 from formal_tx.diagnosis.programs import Incompatible
 
 
@@ -34,7 +34,7 @@ def drawn_pairs(number, count, seed=0):
 
 def diagnosed(number, outcomes):
     def allowed(case):
-        return tolerance("float64", case.longest, by_differences=number in TRAINING, foreign=True)
+        return tolerance("float64", case.longest, by_differences=find(number).trains, foreign=True)
 
     return diagnose(find(number), outcomes, allowed)
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..worker import convert
+from ..worker import convert, converter
 
 Name = Literal["numpy", "jax", "torch"]
 
@@ -24,13 +24,11 @@ class Framework:
 
     def array(self, values: Any, dtype: str) -> Any:
         """A copy of a NumPy array, real numbers in the given type; anything else as it is."""
-        if not isinstance(values, np.ndarray):
-            return values
-        return self._from_numpy(np.array(values, dtype=dtype if values.dtype.kind == "f" else None))
+        return converter(self.name, dtype)(values) if isinstance(values, np.ndarray) else values
 
     def tree(self, value: Any, dtype: str) -> Any:
         """`array` of every array in a list or in a set of parameters."""
-        return convert(value, lambda values: self.array(values, dtype))
+        return convert(value, converter(self.name, dtype))
 
     def numpy(self, values: Any) -> np.ndarray:
         return np.array(values)
@@ -42,9 +40,6 @@ class Framework:
     def pull_back(self, function: Callable[[Any], Any], x: Any, weights: Any) -> Any:
         """The gradient of Σ weights · function(x) with respect to `x`."""
         raise NotImplementedError(f"{self.name} has no gradients")
-
-    def _from_numpy(self, values: np.ndarray) -> Any:
-        return values
 
 
 class _JAX(Framework):
@@ -68,11 +63,6 @@ class _JAX(Framework):
 
         return jax.vjp(function, x)[1](weights)[0]
 
-    def _from_numpy(self, values):
-        import jax.numpy as jnp
-
-        return jnp.asarray(values)
-
 
 class _Torch(Framework):
     name: Name = "torch"
@@ -91,11 +81,6 @@ class _Torch(Framework):
 
         x = x.clone().requires_grad_()
         return torch.autograd.grad(function(x), x, weights, materialize_grads=True)[0]
-
-    def _from_numpy(self, values):
-        import torch
-
-        return torch.from_numpy(values)
 
 
 FRAMEWORKS: dict[str, Framework] = {f.name: f for f in (Framework(), _JAX(), _Torch())}

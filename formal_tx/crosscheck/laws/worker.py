@@ -2,8 +2,6 @@
 
 import inspect
 import pickle
-import sys
-import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import numpy as np
 from ..adapters import Model
 from ..adapters.algorithms import of_algorithm
 from ..catalog import ALGORITHMS, find
-from ..worker import load
+from ..worker import load, why
 from . import run
 
 
@@ -60,13 +58,13 @@ def _answer(request: Request) -> Any:
     try:
         function = load(Path(request.file), request.function)
     except (Exception, SystemExit):
-        return f"{place} cannot be imported: {_why(request.file)}"
+        return f"{place} cannot be imported: {why('raises', Path(request.file))}"
     try:
         made = models(request, function)
         for model in made:
             _try_once(model)
     except (Exception, SystemExit):
-        return f"{place} {_why(request.file)}"
+        return f"{place} {why('raises', Path(request.file))}"
     return [finding for model in made for finding in run(model, seed=request.seed)]
 
 
@@ -77,14 +75,6 @@ def _try_once(model: Model) -> None:
         answer = model.run(call, *arguments)
     if answer.dtype.kind not in "biuf":
         raise TypeError(f"{model.name} returned no array of numbers")
-
-
-def _why(file: str) -> str:
-    """The exception, and the last statement of the file that led to it, in one line."""
-    kind, exception, trace = sys.exc_info()
-    frames = [f for f in traceback.extract_tb(trace) if Path(f.filename) == Path(file)]
-    where = f" at {Path(file).name}, line {frames[-1].lineno}: {frames[-1].line}" if frames else ""
-    return f"raises {kind.__name__ if kind else 'an error'}: {exception}{where}"
 
 
 def main(request: str, response: str) -> None:
