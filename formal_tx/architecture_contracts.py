@@ -12,7 +12,7 @@ from .contracts import is_concrete
 from .initialization import init_d_transformer, init_e_transformer, init_ed_transformer
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .practice import AS_PRINTED, require_practice
-from .validation import as_arrays, require_fields, require_kind, require_sequence, same_shapes
+from .validation import as_arrays, require_fields, require_ids, require_kind, require_sequence, same_shapes
 
 _INITIALISE: dict[type, Callable[..., Any]] = {
     DTransformerParameters: init_d_transformer,
@@ -41,10 +41,12 @@ def require_parameters(function: str, params: Any, kind: type, hyperparameters: 
         return params
     _require_shapes_of(function, params, expected, hyperparameters)
     params = require_fields(function, "params", params, may_lack=True)
-    dtype = params.W_e.dtype
-    for name, W in _by_path(params).items():
-        if W.dtype != dtype:
-            raise TypeError(f"{function}: params.{name} has dtype {W.dtype}, expected {dtype}, which params.W_e has")
+    fields = _by_path(params)
+    first = next(iter(fields))
+    for name, W in fields.items():
+        if W.dtype != fields[first].dtype:
+            found = f"{function}: params.{name} has dtype {W.dtype}"
+            raise TypeError(f"{found}, expected {fields[first].dtype}, which params.{first} has")
     return params
 
 
@@ -80,8 +82,14 @@ def _by_path(params: Any) -> dict[str, Any]:
 
 
 def token_sequences(function, name, x, hyperparameters, lengths):
-    """Token sequences (..., ℓ) and their lengths in canonical form, checked against l_max and N_V."""
-    return require_sequence(function, name, x, hyperparameters.N_V, hyperparameters.l_max, lengths)
+    """Token sequences (..., ℓ) and their lengths in canonical form, checked against l_max and N_V.
+
+    A context, `z`, may have its own of both.
+    """
+    N_V, l_max = hyperparameters.N_V, hyperparameters.l_max
+    if name == "z":
+        N_V, l_max = hyperparameters.N_V_z or N_V, hyperparameters.l_max_z or l_max
+    return require_sequence(function, name, x, N_V, l_max, lengths)
 
 
 def _practised(function: str, practice: Any) -> dict[str, Any]:
@@ -132,13 +140,27 @@ def ed_requires(z, x, params, hyperparameters, z_lengths, x_lengths, practice=AS
     return canonical | _practised(function, practice)
 
 
-def e_requires(x, params, hyperparameters, lengths, segments=None, practice=AS_PRINTED, function="e_transformer"):
+def e_requires(
+    x, params, hyperparameters, lengths, segments=None, practice=AS_PRINTED, types=None, function="e_transformer"
+):
     """The arguments of Algorithm 9 in canonical form."""
     require_hyperparameters(function, hyperparameters, "ETransformerHyperparameters")
     params = require_parameters(function, params, ETransformerParameters, hyperparameters)
     x, lengths = token_sequences(function, "x", x, hyperparameters, lengths)
-    canonical = {"x": x, "params": params, "lengths": lengths}
+    canonical = {"x": x, "params": params, "lengths": lengths} | _typed(function, types, x.shape, hyperparameters.N_S)
     return canonical | _segmented(function, segments, x.shape) | _practised(function, practice)
+
+
+def _typed(function: str, types: Any, shape: tuple[int, ...], N_S: int) -> dict[str, Any]:
+    """The types of the tokens, if given."""
+    if types is None:
+        return {}
+    if not N_S:
+        raise ValueError(f"{function}: types are given, and N_S is 0: this encoder knows no types of tokens")
+    (types,) = as_arrays(function, types=types)
+    if types.shape != shape:
+        raise ValueError(f"{function}: types have shape {types.shape}, expected {shape}: one for each token")
+    return {"types": require_ids(function, "types", types, N_S, what="N_S")}
 
 
 def d_requires(x, params, hyperparameters, lengths, segments=None, practice=AS_PRINTED, function="d_transformer"):

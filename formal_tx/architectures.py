@@ -1,5 +1,9 @@
 """Algorithms 8, 9 and 10: the encoder-decoder, the encoder-only and the decoder-only transformer.
 
+What a variation changes is a function among the hyperparameters (`hyperparameters.py`). As printed, `before` is
+Algorithm 6 in Algorithm 10 and the identity in the others, `after` the other way round, `branch` and `inner` are the
+identity everywhere, and the activation is ReLU in Algorithm 8 and eq. (5) in the others.
+
 The layers are one pytree stacked on a leading axis and run by `lax.scan`: compile time does not grow with depth. Each
 architecture comes as logits, the part before the softmax, which training and sampling use, and as probabilities.
 """
@@ -14,32 +18,26 @@ from jaxtyping import Array, Float, Int
 
 from . import masks
 from .architecture_contracts import d_requires, e_requires, ed_requires
-from .attention import mh_attention
+from .attention import AS_PRINTED as ATTENDING_AS_PRINTED
+from .attention import Attending, mh_attention
 from .contracts import algorithm
 from .embedding import embed, rows
 from .hyperparameters import (
     DTransformerHyperparameters,
     EDTransformerHyperparameters,
     ETransformerHyperparameters,
+    Hyperparameters,
+    learned,
 )
 from .linear import affine, aligned
-from .normalization import layer_norm
+from .mlp import mlp
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
+from .placement import Placement
 from .practice import AS_PRINTED, Practice
 from .tagging import line, stacked
 
-Attend = Callable[[jax.Array, Any, Any], tuple[jax.Array, Any]]
-"""(X_tilde, a layer's `MHAttentionParameters`, a layer's state) -> (attention's output, a layer's new state)."""
-
-
-def relu(x: jax.Array) -> jax.Array:
-    """The positive part; nan stays nan."""
-    return jax.nn.relu(x)
-
-
-def gelu(x: jax.Array) -> jax.Array:
-    """Eq. (5), the exact GELU, x Φ(x); `jax.nn.gelu` by default is the approximation by tanh."""
-    return jax.nn.gelu(x, approximate=False)
+Attend = Callable[[jax.Array, Any, Any, Any], tuple[jax.Array, Any]]
+"""(X_tilde, a layer's `MHAttentionParameters`, its state, its window) -> (attention's output, a layer's new state)."""
 
 
 def length_of(x: jax.Array, lengths: jax.Array | None) -> jax.Array | int:
@@ -72,6 +70,21 @@ def unembedding_matrix(params: Any) -> jax.Array:
     return params.W_e if params.W_u is None else params.W_u
 
 
+def _logits(X: jax.Array, params: Any, hyperparameters: Hyperparameters) -> jax.Array:
+    """W_u X, what the last line makes probabilities of."""
+    logits = affine(X, unembedding_matrix(params), params.b_u)
+    if hyperparameters.logit_scale != 1:
+        logits = logits * hyperparameters.logit_scale
+    return logits if hyperparameters.logit_cap is None else hyperparameters.logit_cap(logits)
+
+
+def _table(hyperparameters: Hyperparameters, W_p: jax.Array | None, W_e: Any, l_max: int) -> jax.Array | None:
+    """The positional table: W_p if it is learned, the one that is computed, or none."""
+    if W_p is not None or hyperparameters.table is None or hyperparameters.table is learned:
+        return W_p
+    return jnp.asarray(hyperparameters.table(l_max, hyperparameters.d_e), W_e.dtype)
+
+
 # Algorithm 8
 
 
@@ -84,24 +97,45 @@ def encode(
     practice: Practice = AS_PRINTED,
 ) -> Float[Array, "*batch l_z d_e"]:
     """Lines 1 to 9 of Algorithm 8: the encoding Z (..., ℓ_z, d_e) of a context sequence `z` (..., ℓ_z)."""
-    epsilon, drop = hyperparameters.epsilon, practice.drop
-    mask = _visible(masks.full, z_lengths, None)
+    hp = hyperparameters
 
     line(1, "l_z", length_of(z, z_lengths))
-    e_z = line(2, "e_z", embed(z, params.W_e, params.W_p, z_lengths))
+    W_p = _table(hp, params.W_p if params.W_pz is None else params.W_pz, params.W_e, hp.l_max_z or hp.l_max)
+    W_e = params.W_e if params.W_ez is None else params.W_ez
+    e_z = embed(z, W_e, W_p, z_lengths, scale=hp.embedding_scale)
+    if hp.embedding_norm:
+        e_z = hp.normalise(e_z, params.gamma_ez, params.beta_ez)
+    return encode_embedded(line(2, "e_z", e_z), params, hp, z_lengths, practice)
+
+
+def encode_embedded(
+    e_z: Float[Array, "*batch l_z d_e"],
+    params: EDTransformerParameters,
+    hyperparameters: EDTransformerHyperparameters,
+    z_lengths: Int[Array, "*batch"] | None = None,
+    practice: Practice = AS_PRINTED,
+) -> Float[Array, "*batch l_z d_e"]:
+    """Lines 3 to 9 of Algorithm 8, for a context `e_z` (..., ℓ_z, d_e) that is embedded already."""
+    hp, activation, drop = hyperparameters, hyperparameters.activation, practice.drop
+    before, branch, after, inner = hp.norms
+    attend = self_attend(_visible(masks.full, z_lengths, None), hp.attending, params.W_rz)
+
     Z = line(3, "Z", drop(3, e_z))
 
     @stacked("layers")
-    def layer(Z, W_and_drop):
-        W, drop = W_and_drop
-        Z = line(5, "Z", Z + drop(5, mh_attention(Z, Z, W.attention, mask)))
-        Z = line(6, "Z", layer_norm(Z, W.gamma_1, W.beta_1, epsilon=epsilon))
-        Z = line(7, "Z", Z + drop(7, affine(relu(affine(Z, W.W_mlp1, W.b_mlp1)), W.W_mlp2, W.b_mlp2)))
-        Z = line(8, "Z", layer_norm(Z, W.gamma_2, W.beta_2, epsilon=epsilon))
+    def layer(Z, of_layer):
+        W, window, drop = of_layer
+        answer, _ = attend(before(Z, W.gamma_1, W.beta_1), W.attention, None, window)
+        Z = line(5, "Z", Z + drop(5, branch(answer, W.branch_1)))
+        Z = line(6, "Z", after(Z, W.gamma_1, W.beta_1))
+        Z_tilde = before(Z, W.gamma_2, W.beta_2)
+        Z = line(7, "Z", Z + drop(7, branch(mlp(Z_tilde, W.mlp, activation, inner), W.branch_2)))
+        Z = line(8, "Z", after(Z, W.gamma_2, W.beta_2))
         return Z, None
 
-    Z, _ = lax.scan(practice.layer(layer), Z, (params.encoder, drop.by_layer(hyperparameters.L_enc)))
-    return Z
+    L = hp.L_enc
+    Z, _ = lax.scan(practice.layer(layer), Z, (params.encoder, hp.windows_of(L), drop.by_layer(L)), length=L)
+    return hp.normalise(Z, params.gamma_z, params.beta_z) if hp.final_norm else Z
 
 
 @jax.named_scope("decoder")
@@ -125,39 +159,56 @@ def decode(
     Returns:
       logits (..., ℓ_x, N_V), and the new states.
     """
-    epsilon, drop = hyperparameters.epsilon, practice.drop
+    hp, activation, drop = hyperparameters, hyperparameters.activation, practice.drop
+    before, branch, after, inner = hp.norms
     states = (None, None) if states is None else states
 
     line(10, "l_x", length_of(x, x_lengths))
-    e_x = line(11, "e_x", embed(x, params.W_e, _rows(params.W_p, positions), x_lengths))
+    W_p = _rows(_table(hp, params.W_p, params.W_e, hp.l_max), positions)
+    e_x = line(11, "e_x", embed(x, params.W_e, W_p, x_lengths, scale=hp.embedding_scale))
+    if hp.embedding_norm:
+        e_x = hp.normalise(e_x, params.gamma_ex, params.beta_ex)
     X = line(12, "X", drop(12, e_x))
 
     @stacked("layers")
-    def layer(X, W_state_and_drop):
-        W, (state, cross_state), drop = W_state_and_drop
-        answer, state = attend(X, W.self_attention, state)
-        X = line(14, "X", X + drop(14, answer))
-        X = line(15, "X", layer_norm(X, W.gamma_3, W.beta_3, epsilon=epsilon))
-        answer, cross_state = cross_attend(X, W.cross_attention, cross_state)
-        X = line(16, "X", X + drop(16, answer))
-        X = line(17, "X", layer_norm(X, W.gamma_4, W.beta_4, epsilon=epsilon))
-        X = line(18, "X", X + drop(18, affine(relu(affine(X, W.W_mlp3, W.b_mlp3)), W.W_mlp4, W.b_mlp4)))
-        X = line(19, "X", layer_norm(X, W.gamma_5, W.beta_5, epsilon=epsilon))
+    def layer(X, of_layer):
+        W, (state, cross_state), window, drop = of_layer
+        answer, state = attend(before(X, W.gamma_3, W.beta_3), W.self_attention, state, window)
+        X = line(14, "X", X + drop(14, branch(answer, W.branch_3)))
+        X = line(15, "X", after(X, W.gamma_3, W.beta_3))
+        answer, cross_state = cross_attend(before(X, W.gamma_4, W.beta_4), W.cross_attention, cross_state, None)
+        X = line(16, "X", X + drop(16, branch(answer, W.branch_4)))
+        X = line(17, "X", after(X, W.gamma_4, W.beta_4))
+        X_tilde = before(X, W.gamma_5, W.beta_5)
+        X = line(18, "X", X + drop(18, branch(mlp(X_tilde, W.mlp, activation, inner), W.branch_5)))
+        X = line(19, "X", after(X, W.gamma_5, W.beta_5))
         return X, (state, cross_state)
 
-    drop = drop.by_layer(hyperparameters.L_dec, stack=1)
-    X, states = lax.scan(practice.layer(layer), X, (params.decoder, states, drop))
-    return affine(X, unembedding_matrix(params)), states
+    L = hp.L_dec
+    of_layers = (params.decoder, states, hp.windows_of(L), drop.by_layer(L, stack=1))
+    X, states = lax.scan(practice.layer(layer), X, of_layers, length=L)
+    X = hp.normalise(X, params.gamma_x, params.beta_x) if hp.final_norm else X
+    return _logits(X, params, hp), states
 
 
-def _rows(W_p: jax.Array, positions: jax.Array | None) -> jax.Array:
+def _rows(W_p: jax.Array | None, positions: jax.Array | None) -> jax.Array | None:
     """The rows of `W_p` for these positions; without any, the table itself, whose first rows `embed` takes."""
-    return W_p if positions is None else rows(W_p, positions)
+    return W_p if positions is None or W_p is None else rows(W_p, positions)
 
 
-def self_attend(mask: masks.Mask) -> Attend:
+def self_attend(
+    mask: masks.Mask,
+    attending: Attending = ATTENDING_AS_PRINTED,
+    W_r: jax.Array | None = None,
+    positions: jax.Array | None = None,
+) -> Attend:
     """Self-attention without a state: MHAttention(X, X | W, Mask)."""
-    return lambda X, W, state: (mh_attention(X, X, W, mask), state)
+
+    def attend(X, W, state, window):
+        see = mask if window is None else mask & masks.window(window)
+        return mh_attention(X, X, W, see, attending, positions, positions, W_r), state
+
+    return attend
 
 
 @algorithm(ed_requires, static=("hyperparameters",))
@@ -176,10 +227,12 @@ def ed_transformer_logits(
     see = _visible(masks.full, z_lengths, None)
 
     @jax.named_scope("cross_attention")
-    def cross_attend(X, W, state):
-        return mh_attention(X, Z, W, see), state
+    def cross_attend(X, W, state, window):
+        del window
+        return mh_attention(X, Z, W, see, hyperparameters.cross_attending), state
 
-    attend = jax.named_scope("self_attention")(self_attend(masks.causal))
+    attending = hyperparameters.decoder_attending
+    attend = jax.named_scope("self_attention")(self_attend(masks.causal, attending, theta.W_rx))
     logits, _ = decode(x, theta, hyperparameters, attend, cross_attend, x_lengths, practice=practice)
     return logits.astype(dtype)
 
@@ -214,6 +267,73 @@ def ed_transformer(
 # Algorithm 9
 
 
+def e_layers(
+    e: Float[Array, "*batch l d_e"],
+    params: ETransformerParameters,
+    hyperparameters: ETransformerHyperparameters,
+    mask: masks.Mask = masks.full,
+    positions: Int[Array, "*batch l"] | None = None,
+    practice: Practice = AS_PRINTED,
+) -> Float[Array, "*batch l d_e"]:
+    """Lines 3 to 9 of Algorithm 9, for a sequence `e` (..., ℓ, d_e) that is embedded already."""
+    hp, activation, drop = hyperparameters, hyperparameters.activation, practice.drop
+    before, branch, after, inner = hp.norms
+    attend = self_attend(mask, hp.attending, params.W_r, positions)
+
+    X = line(3, "X", drop(3, e))
+
+    @stacked("layers")
+    def layer(X, of_layer):
+        W, window, drop = of_layer
+        X_tilde = before(X, W.gamma_1, W.beta_1)
+        answer, _ = attend(X_tilde, W.attention, None, window)
+        Y = line(5, "X", X + drop(5, branch(answer, W.branch_1)))
+        Y = line(6, "X", after(Y, W.gamma_1, W.beta_1))
+        X_tilde = _second_input(hp.placement, before, X_tilde, X, Y, W)
+        X = line(7, "X", Y + drop(7, branch(mlp(X_tilde, W.mlp, activation, inner), W.branch_2)))
+        X = line(8, "X", after(X, W.gamma_2, W.beta_2))
+        return X, None
+
+    L = hp.L
+    X, _ = lax.scan(practice.layer(layer), X, (params.layers, hp.windows_of(L), drop.by_layer(L)), length=L)
+    return hp.normalise(X, params.gamma_x, params.beta_x) if hp.final_norm else X
+
+
+def _second_input(placement: Placement, before: Any, X_tilde: jax.Array, X: jax.Array, Y: jax.Array, W: Any) -> Any:
+    """What the MLP reads: what stands in the residual stream by then (Y), or with `parallel` what attention read."""
+    if placement.one_norm:
+        return X_tilde
+    return before(X if placement.parallel else Y, W.gamma_2, W.beta_2)
+
+
+def e_embed(x, params, hyperparameters, lengths=None, segments=None, types=None):
+    """Line 2 of Algorithm 9: the embeddings (..., ℓ, d_e) of tokens, of their positions, and of their types."""
+    hp = hyperparameters
+    W_p = _rows(_table(hp, params.W_p, params.W_e, hp.l_max), positions_within(segments))
+    e = embed(x, params.W_e, W_p, lengths, scale=hp.embedding_scale)
+    if hp.N_S:
+        e = e + rows(params.W_s, jnp.zeros(x.shape, int) if types is None else types)
+    return hp.normalise(e, params.gamma_e, params.beta_e) if hp.embedding_norm else e
+
+
+@algorithm(e_requires, static=("hyperparameters",))
+def e_transformer_features(
+    x: Int[Array, "*batch l"],
+    params: ETransformerParameters,
+    hyperparameters: ETransformerHyperparameters,
+    lengths: Int[Array, "*batch"] | None = None,
+    segments: Int[Array, "*batch l"] | None = None,
+    practice: Practice = AS_PRINTED,
+    types: Int[Array, "*batch l"] | None = None,
+) -> Float[Array, "*batch l d_e"]:
+    """Lines 1 to 9 of Algorithm 9: the encoding X (..., ℓ, d_e). Arguments and errors as `e_transformer_logits`."""
+    params, dtype = practice.cast(params), jax.tree.leaves(params)[0].dtype
+    line(1, "l", length_of(x, lengths))
+    e = line(2, "e", e_embed(x, params, hyperparameters, lengths, segments, types))
+    mask, positions = _visible(masks.full, lengths, segments), positions_within(segments)
+    return e_layers(e, params, hyperparameters, mask, positions, practice).astype(dtype)
+
+
 @algorithm(e_requires, static=("hyperparameters",))
 def e_transformer_logits(
     x: Int[Array, "*batch l"],
@@ -222,35 +342,31 @@ def e_transformer_logits(
     lengths: Int[Array, "*batch"] | None = None,
     segments: Int[Array, "*batch l"] | None = None,
     practice: Practice = AS_PRINTED,
+    types: Int[Array, "*batch l"] | None = None,
 ) -> Float[Array, "*batch l N_V"]:
-    """Algorithm 9 up to the softmax: logits (..., ℓ, N_V). Arguments and errors as `e_transformer`, and two more.
+    """Algorithm 9 up to the softmax: logits (..., ℓ, N_V). Arguments and errors as `e_transformer`, and three more.
 
     Args:
       segments: (..., ℓ) non-decreasing numbers of the texts that share a sequence: a token sees its own text alone, and
         positions begin at 0 in each.
       practice: `Practice`, by default nothing.
+      types: (..., ℓ) the type of each token, where these have embeddings of their own (`N_S`); all 0 unless given.
+    Raises:
+      ValueError: also for hyperparameters without a head.
     """
-    dtype, params = params.W_e.dtype, practice.cast(params)
-    epsilon, drop = hyperparameters.epsilon, practice.drop
-    mask = _visible(masks.full, lengths, segments)
-
+    hp, params, dtype = hyperparameters, practice.cast(params), jax.tree.leaves(params)[0].dtype
+    if not hp.head:
+        raise ValueError(
+            "e_transformer: hyperparameters.head is False, expected True: without a head there are no logits"
+        )
     line(1, "l", length_of(x, lengths))
-    e = line(2, "e", embed(x, params.W_e, _rows(params.W_p, positions_within(segments)), lengths))
-    X = line(3, "X", drop(3, e))
-
-    @stacked("layers")
-    def layer(X, W_and_drop):
-        W, drop = W_and_drop
-        X = line(5, "X", X + drop(5, mh_attention(X, X, W.attention, mask)))
-        X = line(6, "X", layer_norm(X, W.gamma_1, W.beta_1, epsilon=epsilon))
-        X = line(7, "X", X + drop(7, affine(gelu(affine(X, W.W_mlp1, W.b_mlp1)), W.W_mlp2, W.b_mlp2)))
-        X = line(8, "X", layer_norm(X, W.gamma_2, W.beta_2, epsilon=epsilon))
-        return X, None
-
-    X, _ = lax.scan(practice.layer(layer), X, (params.layers, drop.by_layer(hyperparameters.L)))
-    X = line(10, "X", gelu(affine(X, params.W_f, params.b_f)))
-    X = line(11, "X", layer_norm(X, params.gamma, params.beta, epsilon=epsilon))
-    return affine(X, unembedding_matrix(params)).astype(dtype)
+    e = line(2, "e", e_embed(x, params, hp, lengths, segments, types))
+    mask, positions = _visible(masks.full, lengths, segments), positions_within(segments)
+    X = e_layers(e, params, hp, mask, positions, practice)
+    assert params.W_f is not None  # there is a head
+    X = line(10, "X", hp.activation(affine(X, params.W_f, params.b_f)))
+    X = line(11, "X", hp.normalise(X, params.gamma, params.beta))
+    return _logits(X, params, hp).astype(dtype)
 
 
 @algorithm(e_requires, static=("hyperparameters",))
@@ -299,25 +415,33 @@ def d_layers(
     Returns:
       logits (..., ℓ, N_V), and the new states.
     """
-    epsilon, drop = hyperparameters.epsilon, practice.drop
+    hp, activation, drop = hyperparameters, hyperparameters.activation, practice.drop
+    before, branch, after, inner = hp.norms
 
     line(1, "l", length_of(x, lengths))
-    e = line(2, "e", embed(x, params.W_e, _rows(params.W_p, positions), lengths))
+    W_p = _rows(_table(hp, params.W_p, params.W_e, hp.l_max), positions)
+    e = line(2, "e", embed(x, params.W_e, W_p, lengths, scale=hp.embedding_scale))
+    if hp.embedding_norm:
+        e = hp.normalise(e, params.gamma_e, params.beta_e)
     X = line(3, "X", drop(3, e))
 
     @stacked("layers")
-    def layer(X, W_state_and_drop):
-        W, state, drop = W_state_and_drop
-        X_tilde = line(5, "X_tilde", layer_norm(X, W.gamma_1, W.beta_1, epsilon=epsilon))
-        answer, state = attend(X_tilde, W.attention, state)
-        X = line(6, "X", X + drop(6, answer))
-        X_tilde = line(7, "X_tilde", layer_norm(X, W.gamma_2, W.beta_2, epsilon=epsilon))
-        X = line(8, "X", X + drop(8, affine(gelu(affine(X_tilde, W.W_mlp1, W.b_mlp1)), W.W_mlp2, W.b_mlp2)))
-        return X, state
+    def layer(X, of_layer):
+        W, state, window, drop = of_layer
+        X_tilde = line(5, "X_tilde", before(X, W.gamma_1, W.beta_1))
+        answer, state = attend(X_tilde, W.attention, state, window)
+        Y = after(X + drop(6, branch(answer, W.branch_1)), W.gamma_1, W.beta_1)
+        Y = line(6, "X", Y)
+        X_tilde = line(7, "X_tilde", _second_input(hp.placement, before, X_tilde, X, Y, W))
+        X = after(Y + drop(8, branch(mlp(X_tilde, W.mlp, activation, inner), W.branch_2)), W.gamma_2, W.beta_2)
+        return line(8, "X", X), state
 
-    X, states = lax.scan(practice.layer(layer), X, (params.layers, states, drop.by_layer(hyperparameters.L)))
-    X = line(10, "X", layer_norm(X, params.gamma, params.beta, epsilon=epsilon))
-    return affine(X, unembedding_matrix(params)), states
+    L = hp.L
+    of_layers = (params.layers, states, hp.windows_of(L), drop.by_layer(L))
+    X, states = lax.scan(practice.layer(layer), X, of_layers, length=L)
+    if hp.final_norm:
+        X = line(10, "X", hp.normalise(X, params.gamma, params.beta))
+    return _logits(X, params, hp), states
 
 
 @algorithm(d_requires, static=("hyperparameters",))
@@ -336,8 +460,8 @@ def d_transformer_logits(
         positions begin at 0 in each.
       practice: `Practice`, by default nothing.
     """
-    theta, attend = practice.cast(params), self_attend(_visible(masks.causal, None, segments))
-    positions = positions_within(segments)
+    theta, positions = practice.cast(params), positions_within(segments)
+    attend = self_attend(_visible(masks.causal, None, segments), hyperparameters.attending, theta.W_r, positions)
     logits, _ = d_layers(x, theta, hyperparameters, attend, lengths, positions, practice=practice)
     return logits.astype(params.W_e.dtype)
 

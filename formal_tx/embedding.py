@@ -95,15 +95,18 @@ def within(x: jax.Array, lengths: jax.Array | None) -> jax.Array:
 def embed(
     x: Int[Array, "*batch l"],
     W_e: Float[Array, "N_V d_e"],
-    W_p: Float[Array, "... _ d_e"],
+    W_p: Float[Array, "... _ d_e"] | None,
     lengths: Int[Array, "*batch"] | None = None,
+    scale: float = 1.0,
 ) -> Float[Array, "*batch l d_e"]:
     """Eq. (1) for a sequence: row t is W_e[x[t]] + W_p[t]. Ids in the padding are not looked at.
 
     Args:
       x: (..., ℓ) token ids.
-      W_p: the positional table, of which the first ℓ rows are taken, or rows (..., ℓ, d_e) of it for other positions.
+      W_p: the positional table, of which the first ℓ rows are taken, or rows (..., ℓ, d_e) of it for other positions;
+        None adds none.
       lengths: (...) how many of them are real; a length outside [1, ℓ] gives nan.
+      scale: what the rows of W_e are multiplied by.
     Returns:
       (..., ℓ, d_e).
     """
@@ -111,7 +114,10 @@ def embed(
     if lengths is not None:
         x = jnp.where(within(x, lengths), x, 0)
     X = rows(W_e, x)
-    X = X + aligned(W_p[..., :length, :], X)
+    if scale != 1:
+        X = X * jnp.asarray(scale, X.dtype)
+    if W_p is not None:
+        X = X + aligned(W_p[..., :length, :], X)
     if lengths is not None:
         legal = (lengths >= 1) & (lengths <= length)
         X = jnp.where(legal[..., None, None], X, jnp.nan)

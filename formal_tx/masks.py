@@ -55,6 +55,10 @@ def _before(t_x, t_z, lengths):
     return real & aligned(_everything(t_x, t_z), real)
 
 
+def _near(t_x, t_z, width):
+    return jnp.abs(t_x - t_z) < width.astype(t_x.dtype)
+
+
 def _same(t_x, t_z, segments):
     return _at(segments, t_x) == _at(segments, t_z)
 
@@ -114,6 +118,13 @@ def padding(lengths: jax.Array) -> Mask:
       TypeError: if `lengths` are not integers.
     """
     return Mask(_before, (_integers("masks.padding", "lengths", lengths).astype(int),))  # the type of a position
+
+
+def window(width: jax.Array | int) -> Mask:
+    """A sliding window: a token may attend to those less than `width` before or after it. With `causal` it sees `width`
+    tokens, itself included.
+    """
+    return Mask(_near, (jnp.asarray(width),))
 
 
 def same_segment(segments: jax.Array) -> Mask:

@@ -1,6 +1,8 @@
 """What every test runs under: 64-bit types at hand, JAX at its strictest, and the shapes in the signatures checked."""
 
+import gc
 import os
+import sys
 
 # Several devices on one CPU, for the tests of sharding; before JAX is imported.
 os.environ.setdefault("XLA_FLAGS", "--xla_force_host_platform_device_count=2")
@@ -23,3 +25,19 @@ def x64():
     """Double precision for one test: equivalence is proved there."""
     with jax.enable_x64(True):
         yield
+
+
+# Every compiled function takes a few memory maps, of which Linux gives a process 65,530: one that has none left aborts.
+_MAPS = 30_000
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _room_for_compiled_functions():
+    """Forgets what earlier files compiled where a process has many memory maps."""
+    yield
+    if sys.platform == "linux":
+        with open("/proc/self/maps") as maps:
+            many = sum(1 for _ in maps) > _MAPS
+        if many:
+            jax.clear_caches()
+            gc.collect()

@@ -20,7 +20,7 @@ import pytest
 import algorithms
 import formal_tx
 from formal_tx import masks
-from formal_tx.architectures import gelu
+from formal_tx.activations import gelu
 from formal_tx.crosscheck.layout import to_paper
 from formal_tx.embedding import sinusoidal_positions
 from formal_tx.inference import draw

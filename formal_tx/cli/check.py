@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..crosscheck import ALGORITHMS, Algorithm, Comparison, report
+from ..crosscheck import ALGORITHMS, Algorithm, Comparison, find, report
 from ..crosscheck import check as check_both
 from ..crosscheck.calling import CannotRun, FromFile
-from .console import algorithm, give_up, messages, output
+from ..crosscheck.catalog import Variation
+from .console import give_up, messages, output
 
 if TYPE_CHECKING:  # imported where they are needed: every command waits for what is imported here
     from ..crosscheck.laws import Finding
@@ -36,7 +37,12 @@ class Layout(StrEnum):
 
 def check(
     numbers: Annotated[
-        list[str] | None, typer.Argument(metavar="[N]...", help="Numbers or names of algorithms; all unless given.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[N]...",
+            help="Numbers or names of algorithms, or of variations (`variations` is all of these); all algorithms "
+            "unless given.",
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random cases.")] = 0,
     cases: Annotated[int, typer.Option(min=1, help="How many random cases of each kind.")] = 3,
@@ -56,6 +62,9 @@ def check(
 ) -> None:
     """Run both editions on random and hard cases and compare what every line assigns.
 
+    `variations` are what models have changed since: `parts` of them, such as rotary, and `models` made of these, such
+    as llama.
+
     Exit status: 0 if all agree, 1 if something disagrees, 2 if it could not run.
 
     With --against, the function is called with the positional arguments of the library's function of that number
@@ -67,7 +76,9 @@ def check(
     mistakes (`formal-tx mistakes`), and then pairs of them, are tried until one gives the same numbers. If none does,
     the laws (`formal-tx laws`) say what it keeps.
     """
-    chosen = [algorithm(n) for n in numbers] if numbers else list(ALGORITHMS)
+    chosen = [one for name in numbers for one in _named(name)] if numbers else list(ALGORITHMS)
+    if against is not None and any(isinstance(one, Variation) for one in chosen):
+        give_up("--against takes an algorithm of the paper, 1 to 15, and not a variation")
     if against is not None and len(chosen) != 1:
         give_up("--against takes one algorithm: formal-tx check N --against FILE:FUNCTION")
     if against is None and (framework is not Framework.numpy or layout is not Layout.rows):
@@ -119,6 +130,17 @@ def check(
             output.print(f"The laws of {comparisons[0].algorithm.name} that it keeps, and those that it breaks:")
             show_laws(output, [law for law in laws if law.outcome in ("holds", "violated")])
     raise typer.Exit(0 if all(c.agrees for c in comparisons) else 1)
+
+
+def _named(name: str) -> list[Algorithm]:
+    """The algorithm, or the variations, that a user named; gives up if there are none."""
+    from ..crosscheck.variations import MODELS, PARTS, VARIATIONS
+
+    groups = {"variations": VARIATIONS, "parts": PARTS, "models": MODELS}
+    try:
+        return list(groups[name]) if name in groups else [find(name, also=VARIATIONS)]
+    except KeyError as error:
+        give_up(str(error.args[0]))
 
 
 def _laws(algorithm: Algorithm, against: str, framework: Framework, dtype: DType) -> "list[Finding]":

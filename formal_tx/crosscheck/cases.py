@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from . import draws
+from .catalog import Algorithm, Variation
 from .draws import Case
 
 Generator = np.random.Generator
@@ -158,6 +159,13 @@ _CASES: dict[int, Callable[[Generator, int], Iterator[Case]]] = {
 def draw(number: int, seed: int, cases: int) -> list[Case]:
     """The cases of algorithm `number`: the same for the same seed, whatever else is checked."""
     return list(_CASES[number](np.random.default_rng([seed, number]), cases))
+
+
+def of(algorithm: Algorithm, seed: int, cases: int) -> list[Case]:
+    """The cases of an algorithm, or of a variation, which draws its own."""
+    if isinstance(algorithm, Variation):
+        return list(algorithm.draw(np.random.default_rng([seed, *algorithm.name.encode()]), cases))
+    return draw(algorithm.number, seed, cases)
 
 
 _TINY = {"H": 1, "d_mid": 2, "d_attn": 2, "d_e": 2, "d_mlp": 2, "N_V": 4, "l_max": 3}

@@ -2,7 +2,7 @@
 
 import difflib
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -67,6 +67,36 @@ class Algorithm:
     def library(self) -> Callable[..., Any]:
         """The function of the library."""
         return getattr(importlib.import_module(self.module), self.name)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Variation(Algorithm):
+    """What the paper does not have and models do, in two editions; it knows itself how each is called on a case.
+
+    Attributes:
+      number: 0. beside: the pseudocode's module, `variations.norm` for one.
+      pseudocode_name: the name of its function.
+      draw: its cases: (rng, how many random ones) -> `Case`s.
+      paper_arguments: the pseudocode's arguments on a case, by position and by name.
+      run: (a case, a dtype) -> the library's result and its lines by `number.variable`, rows are tokens.
+    """
+
+    number: int = 0
+    signature: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+    pseudocode_name: str
+    draw: Callable[..., Iterable[Any]]
+    paper_arguments: Callable[[Any], tuple[tuple[Any, ...], dict[str, Any]]]
+    run: Callable[[Any, Any], tuple[Any, dict[str, Any]]]
+
+    @property
+    def listing(self) -> Listing:
+        return pseudocode.listing(self.beside.replace(".", "/"), self.pseudocode_name)
+
+    @property
+    def paper(self) -> Callable[..., Any]:
+        return getattr(pseudocode.module(self.beside), self.pseudocode_name)
 
 
 _TRAINING = ("params", "hyperparameters", "epochs", "eta")
@@ -233,16 +263,17 @@ FORMULAS: tuple[Algorithm, ...] = (
 """What the paper defines without a numbered algorithm; the numbers of its lines are ours."""
 
 
-def find(number_or_name: int | str) -> Algorithm:
-    """The algorithm of that number or name.
+def find(number_or_name: int | str, also: Iterable[Algorithm] = ()) -> Algorithm:
+    """The algorithm of that number or name; `also` has others that have a name.
 
     Raises:
       KeyError: says which exist, and the nearest name.
     """
-    for algorithm in (*ALGORITHMS, *FORMULAS):
+    known = (*ALGORITHMS, *FORMULAS, *also)
+    for algorithm in known:
         if str(number_or_name) in (algorithm.name, str(algorithm.number or algorithm.name)):
             return algorithm
-    near = difflib.get_close_matches(str(number_or_name), [a.name for a in (*ALGORITHMS, *FORMULAS)], n=1)
+    near = difflib.get_close_matches(str(number_or_name), [a.name for a in known], n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise KeyError(
         f"there is no algorithm {number_or_name}: they are 1 to {len(ALGORITHMS)}, see `formal-tx list`{hint}"

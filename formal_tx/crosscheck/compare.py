@@ -97,7 +97,7 @@ def check(algorithm: Algorithm, *, seed: int = 0, cases: int = 3, dtype: str = "
     """
     start = time.perf_counter()
     differences: list[Difference] = []
-    all_cases = drawn.draw(algorithm.number, seed, cases)
+    all_cases = drawn.of(algorithm, seed, cases)
     with jax.enable_x64(dtype == "float64"):
         for case in all_cases:
             differences += compare(algorithm, case, dtype)

@@ -225,19 +225,19 @@ NARROW: dict[str, int] = {"H": 2, "d_mid": 2, "d_attn": 3, "d_e": 5, "d_mlp": 3,
 
 
 def d_model(rng: np.random.Generator, epsilon: float = 0.0, tied: bool = False, **changes: int) -> dict[str, Any]:
-    axes = WIDTHS | {"L": 3} | changes
+    axes: dict[str, Any] = WIDTHS | {"L": 3} | changes
     hp = DTransformerHyperparameters(**axes, epsilon=epsilon, tied_embeddings=tied)
     return {"params": fill(rng, shapes_of(init_d_transformer, hp)), "hyperparameters": hp}
 
 
 def e_model(rng: np.random.Generator, epsilon: float = 0.0, tied: bool = False, **changes: int) -> dict[str, Any]:
-    axes = WIDTHS | {"L": 3, "d_f": 11 if tied else 19} | changes
+    axes: dict[str, Any] = WIDTHS | {"L": 3, "d_f": 11 if tied else 19} | changes
     hp = ETransformerHyperparameters(**axes, epsilon=epsilon, tied_embeddings=tied)
     return {"params": fill(rng, shapes_of(init_e_transformer, hp)), "hyperparameters": hp}
 
 
 def ed_model(rng: np.random.Generator, epsilon: float = 0.0, tied: bool = False, **changes: int) -> dict[str, Any]:
-    axes = WIDTHS | {"L_enc": 3, "L_dec": 2} | changes
+    axes: dict[str, Any] = WIDTHS | {"L_enc": 3, "L_dec": 2} | changes
     hp = EDTransformerHyperparameters(**axes, epsilon=epsilon, tied_embeddings=tied)
     return {"params": fill(rng, shapes_of(init_ed_transformer, hp)), "hyperparameters": hp}
 

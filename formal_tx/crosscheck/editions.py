@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ..tagging import reap
-from .catalog import Algorithm
+from .catalog import Algorithm, Variation
 from .draws import Case, GumbelSampler
 from .layout import to_paper
 from .record import Recorded, record
@@ -56,6 +56,8 @@ def run_paper(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[Any, list[R
 
 def paper_call(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The arguments with which the pseudocode is called on a case, by position and by name."""
+    if isinstance(algorithm, Variation):
+        return algorithm.paper_arguments(case)
     a = case.arguments
     theta = to_paper(a["params"]) if "params" in a else None
     arguments: tuple[Any, ...]
@@ -97,6 +99,8 @@ def paper_call(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[tuple[Any,
 
 def run_library(algorithm: Algorithm, case: Case, dtype: Any) -> tuple[Any, dict[str, np.ndarray]]:
     """The library's result, and its own tagged lines, by `number.variable`, as NumPy arrays."""
+    if isinstance(algorithm, Variation):
+        return algorithm.run(case, dtype)
     a = case.arguments
     hp = hyperparameters(case)
     params = jax.tree.map(lambda W: jnp.asarray(W, dtype), a.get("params"))

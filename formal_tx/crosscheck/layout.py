@@ -27,8 +27,9 @@ def to_paper(params: Any) -> Any:
                 fields[field.name] = [convert(value, (*take, i)) for i in range(_count(value, len(take)))]
             elif dataclasses.is_dataclass(value):
                 fields[field.name] = convert(value, take)
-            elif value is None:  # tied embeddings: W_u is W_e
-                fields[field.name] = np.array(part.W_e, dtype=float)
+            elif value is None:
+                if field.name == "W_u":  # tied embeddings: it is W_e
+                    fields[field.name] = np.array(part.W_e, dtype=float)
             else:
                 array = np.array(value, dtype=float)[take]
                 fields[field.name] = array.T.copy() if field.name in _TABLES else array.copy()

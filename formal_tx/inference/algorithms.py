@@ -157,7 +157,7 @@ def ed_inference(
     l_max = require_at_most(name, "l_max", l_max, hp.l_max)
     drawing = Drawing.of(name, temperature, filters, (hp.eos_token,), params.W_e.dtype, hp.N_V)
     x_hat = _ed_inference(
-        *bucketed(z, z_lengths, hp.l_max),
+        *bucketed(z, z_lengths, hp.l_max_z or hp.l_max),
         params,
         drawing,
         require_key(name, key, z.shape[:-1]),
@@ -166,8 +166,8 @@ def ed_inference(
     )
     if z.ndim > 1 or not is_concrete(x_hat):
         return x_hat
-    ends = np.flatnonzero(np.asarray(x_hat) == hp.eos_token)
-    return cut(x_hat, ends[0] + 1) if ends.size else x_hat
+    ends = np.flatnonzero(np.asarray(x_hat)[1:] == hp.eos_token)  # with some models (BART) bos_token is the same
+    return cut(x_hat, ends[0] + 2) if ends.size else x_hat
 
 
 @partial(jax.jit, static_argnames=("hyperparameters", "l_max"))

@@ -118,7 +118,12 @@ def ed_beam_search(
     options = _options(name, beam, alpha, n_best)
     steps = bucket(length, hp.l_max)
     found = _ed_beam_search(
-        *bucketed(z, z_lengths, hp.l_max), params, np.asarray(length), hyperparameters=hp, steps=steps, **options
+        *bucketed(z, z_lengths, hp.l_max_z or hp.l_max),
+        params,
+        np.asarray(length),
+        hyperparameters=hp,
+        steps=steps,
+        **options,
     )
     return found._replace(sequences=cut(found.sequences, length))
 

@@ -11,8 +11,8 @@ from jax import lax
 
 from .. import masks
 from ..architectures import Attend
-from ..attention import answer, join_heads
-from ..linear import affine, aligned, softmax
+from ..attention import AS_PRINTED, Attending, answer, by_groups, join_heads
+from ..linear import affine, aligned
 from ..tagging import stacked
 
 _answer_by_head = stacked("heads", axis=-3)(answer)
@@ -20,7 +20,7 @@ _answer_by_head = stacked("heads", axis=-3)(answer)
 
 @struct.dataclass
 class KeyValueCache:
-    """Keys (L, ..., H, slots, d_attn) and values (L, ..., H, slots, d_mid) of sequences (...), by layer and head.
+    """Keys (L, ..., H_kv, slots, d_attn) and values (L, ..., H_kv, slots, d_mid) of sequences (...), by layer and head.
 
     Slot t belongs to position t. A slot that no token has written yet is never attended to.
     """
@@ -46,15 +46,26 @@ class EDCache:
     z_lengths: jax.Array
 
 
-def _keys_and_values(X, heads) -> KeyValueCache:
-    return KeyValueCache(affine(X, heads.W_k, heads.b_k), affine(X, heads.W_v, heads.b_v))
+def _queries(X, heads, attending, t=None) -> jax.Array:
+    return attending.turned(affine(X, heads.W_q, heads.b_q), heads.gamma_q, t)
 
 
-def keep_attend(X, W, state):
-    """Line 6 of Algorithm 10 for a whole sequence; the new state is its keys and values."""
-    kept, length = _keys_and_values(X, W.heads), X.shape[-2]
-    mask = masks.dense(masks.causal, length, length)
-    return join_heads(_answer_by_head(affine(X, W.heads.W_q, W.heads.b_q), kept.K, kept.V, mask), W), kept
+def _keys_and_values(X, heads, attending, t=None) -> KeyValueCache:
+    K = attending.turned(affine(X, heads.W_k, heads.b_k), heads.gamma_k, t)
+    return KeyValueCache(K, affine(X, heads.W_v, heads.b_v))
+
+
+def keep_attend(attending: Attending = AS_PRINTED, W_r: jax.Array | None = None) -> Attend:
+    """Line 6 of Algorithm 10 for a whole sequence; the new state is its keys and values, turned by their positions."""
+
+    def attend(X, W, state, window):
+        del state
+        Q, kept, length = _queries(X, W.heads, attending), _keys_and_values(X, W.heads, attending), X.shape[-2]
+        see = masks.causal if window is None else masks.causal & masks.window(window)
+        mask = masks.dense(see, length, length)
+        return join_heads(_answer_by_head(Q, kept.K, kept.V, mask, attending, None, None, W_r), W, attending), kept
+
+    return attend
 
 
 def with_slots(kept: KeyValueCache, slots: int) -> KeyValueCache:
@@ -66,28 +77,37 @@ def with_slots(kept: KeyValueCache, slots: int) -> KeyValueCache:
     return jax.tree.map(extend, kept)
 
 
-def cached_attend(t: jax.Array) -> Attend:
+def cached_attend(t: jax.Array, attending: Attending = AS_PRINTED, W_r: jax.Array | None = None) -> Attend:
     """Line 6 of Algorithm 10 (and 14 of Algorithm 8) for one token at position `t` (), or (...) for each sequence.
 
     By causality it is what the whole sequence would give. The layer's cache supplies the tokens before `t`; the new
     state is the new token's keys and values alone, to be written by `write`.
     """
 
-    def attend(X, W, cache):
-        Q, new = affine(X, W.heads.W_q, W.heads.b_q), _keys_and_values(X, W.heads)
-        now = t[..., None, None, None]  # axes for heads, queries, and keys
-        before = aligned(jnp.arange(cache.slots), now) < now
-        return join_heads(_answer(Q, cache, new, before), W), new
+    def attend(X, W, cache, window):
+        now = t[..., None]
+        Q = _queries(X, W.heads, attending, now)
+        new = _keys_and_values(X, W.heads, attending, now)
+        mask = _before(jnp.arange(cache.slots), t, window)
+        return join_heads(_answer(Q, cache, new, mask, attending, t, W_r), W, attending), new
 
     return attend
 
 
-def _answer(Q, past, new, mask):
+def _before(slots: jax.Array, t: jax.Array, window: jax.Array | None) -> jax.Array:
+    """Which slots (..., 1, 1, slots) hold a token before `t` (...) that it sees; axes for heads and for queries."""
+    now = t[..., None, None, None]
+    distance = now - aligned(slots, now)
+    return distance > 0 if window is None else (distance > 0) & (distance < window.astype(distance.dtype))
+
+
+def _answer(Q, past, new, mask, attending, t, W_r):
     """Lines 4 to 6 of Algorithm 4 for keys in two parts: to write the new one among the past ones would copy them."""
-    S = Q @ past.K.mT
-    S = jnp.concatenate([jnp.where(aligned(mask, S), S, -jnp.inf), Q @ new.K.mT], axis=-1)
-    A = softmax(S / jnp.sqrt(jnp.asarray(Q.shape[-1], S.dtype)))
-    return A[..., :-1] @ past.V + A[..., -1:] @ new.V
+    S = jnp.concatenate([by_groups(Q, past.K.mT), by_groups(Q, new.K.mT)], axis=-1)
+    mask = jnp.pad(mask, [(0, 0)] * (mask.ndim - 1) + [(0, 1)], constant_values=True)
+    t_z = jnp.concatenate([jnp.broadcast_to(jnp.arange(past.slots), (*t.shape, past.slots)), t[..., None]], axis=-1)
+    A = attending.weights(S, mask, Q.shape[-1], t[..., None], t_z, W_r)
+    return by_groups(A[..., :-1], past.V) + by_groups(A[..., -1:], new.V)
 
 
 def write(cache: KeyValueCache, new: KeyValueCache, t: jax.Array) -> KeyValueCache:
@@ -107,21 +127,24 @@ def empty_cache(L: int, batch: tuple[int, ...], slots: int, hyperparameters, dty
     """A cache for sequences (*batch) of which nothing is known yet."""
     hp = hyperparameters
     return KeyValueCache(
-        K=jnp.zeros((L, *batch, hp.H, slots, hp.d_attn), dtype), V=jnp.zeros((L, *batch, hp.H, slots, hp.d_mid), dtype)
+        K=jnp.zeros((L, *batch, hp.key_value_heads, slots, hp.d_attn), dtype),
+        V=jnp.zeros((L, *batch, hp.key_value_heads, slots, hp.d_mid), dtype),
     )
 
 
-def context_cache(Z: jax.Array, attention) -> KeyValueCache:
+def context_cache(Z: jax.Array, attention, attending: Attending = AS_PRINTED) -> KeyValueCache:
     """Keys and values of a fixed context Z (..., ℓ_z, d_e) for every layer of stacked `MHAttentionParameters`."""
-    return jax.vmap(lambda heads: _keys_and_values(Z, heads))(attention.heads)
+    return jax.vmap(lambda heads: _keys_and_values(Z, heads, attending))(attention.heads)
 
 
-def context_attend(z_lengths: jax.Array) -> Attend:
+def context_attend(z_lengths: jax.Array, attending: Attending = AS_PRINTED) -> Attend:
     """Line 16 of Algorithm 8 to a context whose keys and values are cached, `z_lengths` (...) of its tokens real."""
 
-    def attend(X, W, cache):
+    def attend(X, W, cache, window):
+        del window
         real = z_lengths[..., None, None, None]
         mask = aligned(jnp.arange(cache.slots), real) < real
-        return join_heads(_answer_by_head(affine(X, W.heads.W_q, W.heads.b_q), cache.K, cache.V, mask), W), None
+        Y_h = _answer_by_head(_queries(X, W.heads, attending), cache.K, cache.V, mask, attending)
+        return join_heads(Y_h, W, attending), None
 
     return attend

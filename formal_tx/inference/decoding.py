@@ -65,7 +65,8 @@ def d_prefill(
 @partial(jax.jit, static_argnames=("hyperparameters", "slots"))
 def _d_prefill(x, params, hyperparameters, lengths, slots):
     x = jnp.where(within(x, lengths), x, 0)
-    return with_slots(d_layers(x, params, hyperparameters, keep_attend)[1], slots)
+    attend = keep_attend(hyperparameters.attending, params.W_r)
+    return with_slots(d_layers(x, params, hyperparameters, attend)[1], slots)
 
 
 def d_step(
@@ -95,7 +96,8 @@ def d_step(
 @partial(jax.jit, static_argnames=("hyperparameters",))
 def _d_step(token, t, cache, params, hyperparameters):
     token, positions = _at(token, t, cache)
-    logits, new = d_layers(token, params, hyperparameters, cached_attend(t), positions=positions, states=cache)
+    attend = cached_attend(t, hyperparameters.attending, params.W_r)
+    logits, new = d_layers(token, params, hyperparameters, attend, positions=positions, states=cache)
     return logits[..., 0, :], write(cache, new, t)
 
 
@@ -130,7 +132,11 @@ def _ed_prefill(z, params, hyperparameters, z_lengths, slots):
     Z = encode(z, params, hyperparameters, z_lengths)
     past = empty_cache(hyperparameters.L_dec, z.shape[:-1], slots, hyperparameters, params.W_e.dtype)
     real = jnp.full((), z.shape[-1]) if z_lengths is None else z_lengths
-    return EDCache(past, context_cache(Z, params.decoder.cross_attention), jnp.broadcast_to(real, z.shape[:-1]))
+    return EDCache(
+        past,
+        context_cache(Z, params.decoder.cross_attention, hyperparameters.cross_attending),
+        jnp.broadcast_to(real, z.shape[:-1]),
+    )
 
 
 def ed_step(
@@ -152,8 +158,8 @@ def ed_step(
 @partial(jax.jit, static_argnames=("hyperparameters",))
 def _ed_step(token, t, cache, params, hyperparameters):
     token, positions = _at(token, t, cache.past)
-    attend = jax.named_scope("self_attention")(cached_attend(t))
-    cross_attend = jax.named_scope("cross_attention")(context_attend(cache.z_lengths))
+    attend = jax.named_scope("self_attention")(cached_attend(t, hyperparameters.decoder_attending, params.W_rx))
+    cross_attend = jax.named_scope("cross_attention")(context_attend(cache.z_lengths, hyperparameters.cross_attending))
     states = (cache.past, cache.context)
     logits, (new, _) = decode(token, params, hyperparameters, attend, cross_attend, positions=positions, states=states)
     return logits[..., 0, :], cache.replace(past=write(cache.past, new, t))

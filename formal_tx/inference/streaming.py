@@ -73,7 +73,7 @@ def ed_stream(
     require_one(name, "z", z)
     l_max = require_at_most(name, "l_max", l_max, hp.l_max)
     drawing = Drawing.of(name, temperature, filters, (hp.eos_token,), params.W_e.dtype, hp.N_V)
-    begun = _ed_begin(*bucketed(z, None, hp.l_max), params, drawing, hyperparameters=hp)
+    begun = _ed_begin(*bucketed(z, None, hp.l_max_z or hp.l_max), params, drawing, hyperparameters=hp)
     return _tokens(ed_step, begun, 0, l_max, params, drawing, require_key(name, key), hp)
 
 

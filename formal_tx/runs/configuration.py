@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from ..hyperparameters import Hyperparameters
+from ..hyperparameters import VARIATIONS, Hyperparameters
 from ..practice import DTYPES, POLICIES
 from .architectures import ARCHITECTURES
 
@@ -101,7 +101,7 @@ class Configuration:
           ValueError: as the hyperparameters' own class.
         """
         kind = HYPERPARAMETERS[self.architecture]
-        given = {f.name: getattr(self, f.name) for f in fields(kind) if f.name != "N_V"}
+        given = {f.name: getattr(self, f.name) for f in fields(kind) if f.name not in ("N_V", *VARIATIONS)}
         return kind(**given, N_V=N_V)
 
     def as_dict(self) -> dict[str, Any]:

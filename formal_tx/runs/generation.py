@@ -40,7 +40,7 @@ def generate(
     """
     require_model(model, "decoder", "generate")
     hp, tokenizer = model.hyperparameters, model.tokenizer
-    filters = _filters(temperature, top_k, top_p, min_p, repetition_penalty)
+    filters = filters_of(temperature, top_k, top_p, min_p, repetition_penalty)
     if "" in stop:
         raise ValueError("a stop string is empty, expected text")
     x: Any = np.array([hp.bos_token, *tokenizer.encode(prompt)], np.int32)
@@ -54,10 +54,17 @@ def generate(
         filters=filters,
         stop=(hp.eos_token,),
     )
-    return _until(_text(drawn, tokenizer, hp.eos_token), tuple(stop))
+    return up_to(_text(drawn, tokenizer, hp.eos_token), tuple(stop))
 
 
-def _filters(temperature: float, k: int | None, p: float | None, least: float | None, r: float | None) -> list[Filter]:
+def filters_of(
+    temperature: float, k: int | None, p: float | None, least: float | None, r: float | None
+) -> list[Filter]:
+    """The filters for a temperature, a k, a p, a least share and a penalty, of which any may be None.
+
+    Raises:
+      ValueError: for filters that a temperature of 0 makes void, and for numbers out of range.
+    """
     given = {"top_k": (top_k, k), "top_p": (top_p, p), "min_p": (min_p, least)}
     chosen = {name: make(value) for name, (make, value) in given.items() if value is not None}
     penalty = [] if r is None else [repetition_penalty(r)]
@@ -83,7 +90,7 @@ def _text(drawn: Iterator[int], tokenizer: Any, eos_token: int) -> Iterator[str]
         yield text
 
 
-def _until(pieces: Iterator[str], stop: tuple[str, ...]) -> Iterator[str]:
+def up_to(pieces: Iterator[str], stop: tuple[str, ...]) -> Iterator[str]:
     """The text up to the first stop string; what may be the beginning of one waits for what comes after it."""
     held = ""
     for piece in pieces:

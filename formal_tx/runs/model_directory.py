@@ -7,7 +7,7 @@ others, so that files that do not belong together are noticed.
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from ..architecture_contracts import require_parameters
 from ..data.tokenizer import Tokenizer
 from .architectures import require_architecture
 from .files import sha256, write_whole
+from .hyperparameters_json import from_json, to_json
 from .parameter_file import FORMAT, load_parameters, save_parameters
 
 PARAMETERS, CONFIGURATION, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json"
@@ -69,7 +70,7 @@ def save_model(directory: str | os.PathLike[str], model: Model) -> None:
     config = {
         "format": FORMAT,
         "architecture": model.architecture,
-        "hyperparameters": asdict(model.hyperparameters),
+        "hyperparameters": to_json(model.hyperparameters),
         **model.configuration,
     }
     json.dumps(config, allow_nan=False)  # raises before anything is written
@@ -140,7 +141,7 @@ def _read_hyperparameters(config: Any) -> Any:
     for name in ("hyperparameters", "files"):
         if not isinstance(config[name], dict):
             raise ValueError(f"its entry {name!r} is of type {type(config[name]).__name__}, expected an object")
-    return require_architecture(config["architecture"]).hyperparameters(**config["hyperparameters"])
+    return from_json(require_architecture(config["architecture"]).hyperparameters, config["hyperparameters"])
 
 
 def _require_unaltered(path: Path, expected: Any) -> None:

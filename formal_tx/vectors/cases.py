@@ -11,6 +11,7 @@ from ..crosscheck import Algorithm, draws
 from ..crosscheck import cases as drawn
 from ..crosscheck.draws import Case
 from ..crosscheck.layout import to_paper
+from ..hyperparameters import VARIATIONS
 from .rounding import log
 from .tree import flatten
 from .vector import Vector
@@ -87,7 +88,8 @@ def _sizes(case: Case) -> dict[str, int]:
         return case.sizes
     fields = {f.name: getattr(model, f.name) for f in dataclasses.fields(model)}
     fields |= {token: getattr(model, token) for token in ("mask_token", "bos_token", "eos_token")}
-    return {name: value for name, value in fields.items() if name not in ("epsilon", "tied_embeddings")}
+    left_out = ("epsilon", "tied_embeddings", *VARIATIONS)
+    return {name: value for name, value in fields.items() if name not in left_out}
 
 
 def _gumbel(rng: np.random.Generator, steps: int, N_V: int) -> np.ndarray:

@@ -169,7 +169,7 @@ class TestParameters:
             refused(name, {"params": params}, TypeError, f"{name}: params.{path} has dtype int")
 
     def test_that_are_missing(self, name):
-        path = "heads.b_k" if name == "mh_attention" else "b_k"
+        path = "heads.W_k" if name == "mh_attention" else "W_k"
         params = spoiled(good(name)["params"], path, lambda W: None)
         refused(name, {"params": params}, TypeError, f"{name}: params.{path} is None, expected an array of numbers")
 

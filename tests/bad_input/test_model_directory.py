@@ -12,6 +12,7 @@ from safetensors.numpy import load_file, save_file
 
 import formal_tx
 from formal_tx.data.tokenizer import Tokenizer
+from formal_tx.runs.hyperparameters_json import to_json
 from formal_tx.runs.model_directory import Model, load_model, save_model
 from formal_tx.runs.parameter_file import load_parameters, save_parameters
 
@@ -149,7 +150,7 @@ def test_hyperparameters_that_are_not_accepted(directory, change, message):
 
 def test_hyperparameters_of_another_model(directory):
     hyperparameters = replace(D, d_mlp=8)
-    change_config(directory, hyperparameters=vars(hyperparameters))
+    change_config(directory, hyperparameters=to_json(hyperparameters))
     refused(
         directory,
         ValueError,
@@ -159,7 +160,7 @@ def test_hyperparameters_of_another_model(directory):
 
 
 def test_parameters_of_another_architecture(directory):
-    change_config(directory, architecture="encoder", hyperparameters=vars(D) | {"d_f": 6})
+    change_config(directory, architecture="encoder", hyperparameters=to_json(D) | {"d_f": 6})
     refused(
         directory,
         ValueError,

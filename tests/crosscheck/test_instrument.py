@@ -10,6 +10,7 @@ import formal_tx.inference.cache
 import formal_tx.losses
 import formal_tx.normalization
 from formal_tx import masks
+from formal_tx.activations import gelu_tanh
 from formal_tx.crosscheck import check, editions, find
 from formal_tx.crosscheck.report import where
 
@@ -27,8 +28,11 @@ def fresh_traces():
     editions._reaped.cache_clear()
 
 
-def tanh_gelu(x):
-    return jax.nn.gelu(x, approximate=True)
+def tanh_gelu(X, params, activation, inner):
+    return formal_mlp(X, params, gelu_tanh, inner)
+
+
+formal_mlp = formal_tx.architectures.mlp
 
 
 def unbiased_mean(values, axis):
@@ -36,8 +40,8 @@ def unbiased_mean(values, axis):
     return jnp.sum(values, axis=axis) / jnp.asarray(max(n - 1, 1), values.dtype)
 
 
-def swap_heads(Y_h, params):
-    return formal_join(Y_h[..., ::-1, :, :], params)
+def swap_heads(Y_h, params, attending):
+    return formal_join(Y_h[..., ::-1, :, :], params, attending)
 
 
 formal_join = attention_module.join_heads
@@ -55,9 +59,9 @@ def strictly_before(x, lengths, segments):
         (attention_module, "_root", lambda d, like: jnp.asarray(1, like.dtype), 3, "4. alpha"),
         (attention_module, "join_heads", swap_heads, 5, "3. Y"),
         (formal_tx.normalization.jnp, "mean", unbiased_mean, 6, "1. m"),
-        (formal_tx.architectures, "gelu", tanh_gelu, 10, "8. X, layer 1"),
-        (formal_tx.architectures, "gelu", tanh_gelu, 9, "7. X, layer 1"),
-        (formal_tx.architectures, "relu", tanh_gelu, 8, "7. Z, layer 1"),
+        (formal_tx.architectures, "mlp", tanh_gelu, 10, "8. X, layer 1"),
+        (formal_tx.architectures, "mlp", tanh_gelu, 9, "7. X, layer 1"),
+        (formal_tx.architectures, "mlp", tanh_gelu, 8, "7. Z, layer 1"),
         (formal_tx.architectures.masks, "causal", masks.full, 10, "6. X, layer 1"),
         (formal_tx.architectures.masks, "causal", masks.full, 8, "14. X, layer 1"),
         (formal_tx.losses, "next_tokens", strictly_before, 13, "5. loss, update 1"),

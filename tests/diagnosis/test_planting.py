@@ -1,5 +1,6 @@
 """Mistakes that are written into the JAX edition by hand are found by the diagnosis, which knows the pseudocode's."""
 
+import re
 from pathlib import Path
 
 import jax
@@ -11,8 +12,9 @@ from formal_tx.crosscheck.candidate import check_candidate
 from formal_tx.diagnosis import MISTAKES
 from tests.diagnosis.planting.candidates import candidate
 from tests.diagnosis.planting.edition import Edition, patched
-from tests.diagnosis.planting.placement import Placement, plain_jax
+from tests.diagnosis.planting.placement import Placement, place, plain_jax
 from tests.diagnosis.planting.placements import PLACEMENTS
+from tests.diagnosis.planting.slips import Slip, unknown_names
 from tests.diagnosis.planting.tally import examined, table
 
 QUICK = (
@@ -45,13 +47,35 @@ def test_there_are_many_placements_everywhere_and_the_catalogue_has_their_names(
 
 def test_what_is_replaced_is_still_there():
     for placement in PLACEMENTS:
-        compile(patched(placement.file, placement.changes), placement.file, "exec")
+        text = patched(placement.file, placement.changes)
+        compile(text, placement.file, "exec")
+        assert not unknown_names(text), placement
 
 
-@pytest.mark.parametrize(("old", "times"), [("Q @ K.T", 0), ("params.W_q", 5)])
+@pytest.mark.parametrize(("old", "times"), [("Q @ K.T", 0), ("@algorithm(", 3)])
 def test_a_text_that_is_not_there_once_is_refused(old, times):
-    with pytest.raises(ValueError, match=rf"attention\.py: this text occurs {times} times, expected once:\n{old}"):
+    with pytest.raises(
+        ValueError, match=rf"attention\.py: this text occurs {times} times, expected once:\n{re.escape(old)}"
+    ):
         patched("attention.py", [(old, "")])
+
+
+@pytest.mark.parametrize(
+    ("planted", "why"),
+    [
+        ("nowhere(q)", "NameError: name 'nowhere' is not defined"),
+        ("params.nowhere", "AttributeError: .* has no attribute 'nowhere'"),
+        ("_root(q)", r"TypeError: _root\(\) missing 1 required positional argument"),
+    ],
+)
+def test_a_placement_that_fails_by_a_slip_of_its_own_is_refused(planted, why):
+    with pytest.raises(Slip, match=why):
+        place(3, "attention.py", "scale-missing", ("_root(q.shape[-1], q)", planted)).diagnose()
+
+
+def test_a_name_that_is_not_there_is_seen_before_anything_runs():
+    changes = [("_root(q.shape[-1], q)", "nowhere(q)")]
+    assert unknown_names(patched("attention.py", changes)) == {"nowhere"}
 
 
 def _nothing_planted_agrees(number: int, cached: bool, folder: Path) -> None:

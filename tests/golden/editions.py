@@ -81,8 +81,10 @@ def paper_form(params):
     parts = {}
     for name in (field.name for field in fields(params)):
         part = getattr(params, name)
-        if part is None:  # tied embeddings: the unembedding matrix is W_e
+        if part is None and name == "W_u":  # tied embeddings: the unembedding matrix is W_e
             part = params.W_e
+        if part is None:  # of a variation
+            continue
         if name in STACKED:
             count = len(jax.tree.leaves(part)[0])
             parts[name] = [paper_form(jax.tree.map(lambda a, i=i: a[i], part)) for i in range(count)]

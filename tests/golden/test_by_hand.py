@@ -21,7 +21,7 @@ from formal_tx import (
     MHAttentionParameters,
     masks,
 )
-from formal_tx.architectures import gelu, relu
+from formal_tx.activations import gelu, relu
 from formal_tx.embedding import sinusoidal_positions
 from formal_tx.losses import d_loss, e_loss, ed_loss
 from tests.golden.editions import INITIALISE, paper_form, random_parameters, shapes

@@ -108,7 +108,8 @@ def test_multi_head_attention(style, dtype):
     if dtype == "bfloat16" and framework == "numpy":
         pytest.skip("NumPy has no matrix product in bfloat16")
     candidate = FromFunction(f, framework, dtype)
-    comparison, _ = judge(find(5), candidate, dtype=dtype)
+    with np.errstate(all="ignore"):  # a BLAS may set the flags of lanes that hold no number, and numbers are compared
+        comparison, _ = judge(find(5), candidate, dtype=dtype)
     assert comparison.agrees, comparison.first_bad
     assert comparison.single_precision == (style.startswith("jax") and dtype == "float64")  # its softmax is float32
     assert examine(find(5), candidate, dtype=dtype).explained == ()

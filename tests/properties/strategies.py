@@ -32,7 +32,7 @@ from formal_tx import (
     init_mh_attention,
     masks,
 )
-from formal_tx.architectures import gelu
+from formal_tx.activations import gelu
 from formal_tx.embedding import sinusoidal_positions
 
 TOLERANCE = 1e-10
@@ -143,7 +143,8 @@ def paper_parameters(params):
             return paper_parameters(value)
         return np.asarray(value).T if name in ("W_e", "W_p") else np.asarray(value)
 
-    return Parameters(**{f.name: convert(f.name, getattr(params, f.name)) for f in fields(params)})
+    present = {f.name: getattr(params, f.name) for f in fields(params) if getattr(params, f.name) is not None}
+    return Parameters(**{name: convert(name, value) for name, value in present.items()})
 
 
 def _paper_attention(f):

@@ -7,7 +7,8 @@ from itertools import permutations
 import jax
 import jax.numpy as jnp
 
-from ...architectures import gelu, unembedding_matrix
+from ...activations import gelu
+from ...architectures import unembedding_matrix
 from ...attention import join_heads
 from ...linear import affine
 from .lines import Alternative, Context, Line, with_another_bias

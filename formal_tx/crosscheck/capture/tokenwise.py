@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-from ...architectures import gelu, relu
+from ...activations import gelu, relu
 from ...embedding import embed, rows
 from ...linear import affine, aligned
 from ...normalization import layer_norm

@@ -1,6 +1,5 @@
 """A planted edition as a candidate: each algorithm with the arguments that `formal-tx check N --against` gives it."""
 
-import dataclasses
 from collections.abc import Callable
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -44,11 +43,6 @@ def _module(number: int, edition: Edition) -> ModuleType:
     return edition.module(_MODULES[number])
 
 
-def _untied(hyperparameters: Any) -> Any:
-    """A candidate's parameters always have W_u."""
-    return dataclasses.replace(hyperparameters, tied_embeddings=False)
-
-
 def _part(number: int, edition: Edition) -> Callable[..., Any]:
     module = _module(number, edition)
     if number == 6:
@@ -64,7 +58,7 @@ def _architecture(number: int, edition: Edition) -> Callable[..., Any]:
 
     def f(*arguments):
         *sequences, params, hyperparameters = arguments
-        return transformer(*sequences, params, _untied(hyperparameters))
+        return transformer(*sequences, params, edition.hyperparameters(hyperparameters))
 
     return f
 
@@ -76,12 +70,12 @@ def _training(number: int, edition: Edition) -> Callable[..., Any]:
         data = [jnp.stack(sequences) for sequences in data]
         options |= {"epochs": epochs, "optimizer": optax.sgd(eta)}
         try:
-            return train(*data, params, _untied(hyperparameters), **options)
+            return train(*data, params, edition.hyperparameters(hyperparameters), **options)
         except ValueError as error:
             if "zero-length scan" not in str(error):
                 raise
             with jax.disable_jit(False):  # only a compiled scan may have nothing to do
-                return train(*data, params, _untied(hyperparameters), **options)
+                return train(*data, params, edition.hyperparameters(hyperparameters), **options)
 
     def f(*arguments):
         *data, params, hyperparameters, epochs, eta = arguments
@@ -115,12 +109,12 @@ def _with_cache(number: int, edition: Edition) -> Callable[..., Any]:
     def d_inference(x, params, hyperparameters, length, temperature, sample):
         drawing.sample = sample
         options = {"length": length, "temperature": temperature, "key": jax.random.key(0)}
-        return module.d_inference(x, params, _untied(hyperparameters), **options)
+        return module.d_inference(x, params, edition.hyperparameters(hyperparameters), **options)
 
     def ed_inference(z, params, hyperparameters, temperature, sample):
         drawing.sample = sample
-        key = jax.random.key(0)
-        return module.ed_inference(z, params, _untied(hyperparameters), temperature=temperature, key=key)
+        options = {"temperature": temperature, "key": jax.random.key(0)}
+        return module.ed_inference(z, params, edition.hyperparameters(hyperparameters), **options)
 
     return d_inference if number == 14 else ed_inference
 
@@ -128,4 +122,4 @@ def _with_cache(number: int, edition: Edition) -> Callable[..., Any]:
 def _without_cache(number: int, edition: Edition) -> Callable[..., Any]:
     module = edition.module("uncached")
     inference = module.d_inference if number == 14 else module.ed_inference
-    return lambda tokens, params, hp, *rest: inference(tokens.tolist(), params, _untied(hp), *rest)
+    return lambda tokens, params, hp, *rest: inference(tokens.tolist(), params, edition.hyperparameters(hp), *rest)

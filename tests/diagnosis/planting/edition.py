@@ -1,5 +1,6 @@
 """The JAX edition with something planted in it: a copy of the library's modules, imported fresh under another name."""
 
+import dataclasses
 import importlib
 import itertools
 import re
@@ -8,41 +9,50 @@ import types
 from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import formal_tx
+from formal_tx.hyperparameters import VARIATIONS
 
 _LIBRARY = Path(formal_tx.__file__).parent
 _HERE = Path(__file__).parent
 _COPIED = (
+    "activations.py",
+    "architecture_contracts.py",
     "architectures.py",
     "attention.py",
     "contracts.py",
     "embedding.py",
+    "hyperparameters.py",
     "inference/algorithms.py",
     "inference/cache.py",
+    "inference/contracts.py",
     "inference/decoding.py",
     "inference/drawing.py",
+    "initialization.py",
     "linear.py",
     "losses.py",
     "masking.py",
     "masks.py",
+    "mlp.py",
     "normalization.py",
+    "placement.py",
     "training.py",
 )
 _SHARED = (
-    "architecture_contracts",
-    "hyperparameters",
     "inference.buckets",
-    "inference.contracts",
     "inference.filters",
-    "initialization",
     "parameters",
     "practice",
     "tagging",
     "validation",
     "vocabulary",
 )
-"""What holds no line of the paper, or types that `isinstance` asks for, is the library's own."""
+"""What holds no line of the paper, or types that `isinstance` asks for, is the library's own.
+
+Hyperparameters hold functions, the norm and the activation among them, so a copy has its own (`hyperparameters`); what
+the contracts remember of them goes with the copy.
+"""
 
 _ADAPTED = {
     "inference/drawing.py": (  # the library draws with keys of its own, a candidate with `sample(q)`
@@ -101,6 +111,18 @@ class Edition:
     def module(self, name: str) -> ModuleType:
         """A module of the copy, such as "inference.algorithms"."""
         return importlib.import_module(f"{self.name}.{name}")
+
+    def hyperparameters(self, printed: Any) -> Any:
+        """The copy's hyperparameters with these values, which hold its own functions; W_u is never W_e.
+
+        Raises:
+          ValueError: if they are not as printed: the functions of a variation would be the library's.
+        """
+        if printed.varied():
+            raise ValueError(f"an edition is planted as printed, and the hyperparameters vary {printed.varied()}")
+        kind = getattr(self.module("hyperparameters"), type(printed).__name__)
+        values = {f.name: getattr(printed, f.name) for f in dataclasses.fields(printed) if f.name not in VARIATIONS}
+        return kind(**values | {"tied_embeddings": False})
 
     def forget(self) -> None:
         """Take the copy out of `sys.modules`."""

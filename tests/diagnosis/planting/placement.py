@@ -14,6 +14,7 @@ from formal_tx.diagnosis import Diagnosis, examine
 
 from .candidates import candidate
 from .edition import Edition, patched
+from .slips import without_slips
 
 
 @dataclass(frozen=True)
@@ -36,12 +37,16 @@ class Placement:
         return f"{self.algorithm}, {self.file}, {' = '.join(self.ids)}"
 
     def diagnose(self, seconds: float = 0) -> Diagnosis:
-        """What the diagnosis says of the edition with this mistake; `seconds` for pairs of mistakes."""
+        """What the diagnosis says of the edition with this mistake; `seconds` for pairs of mistakes.
+
+        Raises:
+          Slip: if what is planted fails for another reason than the mistake.
+        """
         with tempfile.TemporaryDirectory() as folder, plain_jax():
             edition = Edition(Path(folder), self.file, patched(self.file, self.changes))
             try:
                 f = candidate(self.algorithm, edition, cached=self.file.startswith("inference/"))
-                return examine(find(self.algorithm), FromFunction(f, "jax"), seconds=seconds)
+                return examine(find(self.algorithm), FromFunction(without_slips(f), "jax"), seconds=seconds)
             finally:
                 edition.forget()
 

@@ -2,19 +2,21 @@
 
 from ..placement import place
 
-_ADD_1 = 'X = line(5, "X", X + drop(5, mh_attention(X, X, W.attention, mask)))'
-_NORM_1 = 'X = line(6, "X", layer_norm(X, W.gamma_1, W.beta_1, epsilon=epsilon))'
-_ADD_2 = 'X = line(7, "X", X + drop(7, affine(gelu(affine(X, W.W_mlp1, W.b_mlp1)), W.W_mlp2, W.b_mlp2)))'
-_NORM_2 = 'X = line(8, "X", layer_norm(X, W.gamma_2, W.beta_2, epsilon=epsilon))'
-_ATTENTION = "mh_attention(X, X, W.attention, mask)"
-_MLP = "affine(gelu(affine(X, W.W_mlp1, W.b_mlp1)), W.W_mlp2, W.b_mlp2)"
-_LN_1, _LN_2 = (f"layer_norm(X, W.gamma_{i}, W.beta_{i}, epsilon=epsilon)" for i in (1, 2))
-_LAYER = f"{_ADD_1}\n        {_NORM_1}\n        {_ADD_2}\n        {_NORM_2}\n"
-_SCAN = "lax.scan(practice.layer(layer), X, (params.layers, drop.by_layer(hyperparameters.L)))"
-_PROJECTED = 'X = line(10, "X", gelu(affine(X, params.W_f, params.b_f)))'
-_LAST = 'X = line(11, "X", layer_norm(X, params.gamma, params.beta, epsilon=epsilon))'
-_LOGITS = "return affine(X, unembedding_matrix(params)).astype(dtype)"
+_READ_1 = "X_tilde = before(X, W.gamma_1, W.beta_1)"
+_ATTEND = "answer, _ = attend(X_tilde, W.attention, None, window)"
+_ADD_1 = 'Y = line(5, "X", X + drop(5, branch(answer, W.branch_1)))'
+_NORM_1 = 'Y = line(6, "X", after(Y, W.gamma_1, W.beta_1))'
+_READ_2 = "X_tilde = _second_input(hp.placement, before, X_tilde, X, Y, W)"
+_MLP = "mlp(X_tilde, W.mlp, activation, inner)"
+_ADD_2 = f'X = line(7, "X", Y + drop(7, branch({_MLP}, W.branch_2)))'
+_NORM_2 = 'X = line(8, "X", after(X, W.gamma_2, W.beta_2))'
+_SCAN = "X, (params.layers, hp.windows_of(L), drop.by_layer(L)), length=L)"
+_PROJECTED = 'X = line(10, "X", hp.activation(affine(X, params.W_f, params.b_f)))'
+_LAST = 'X = line(11, "X", hp.normalise(X, params.gamma, params.beta))'
+_LOGITS = "return _logits(X, params, hp).astype(dtype)"
 _GELU = "return jax.nn.gelu(x, approximate=False)"
+_ACTIVATED = "hidden = activation(hidden)"
+_OUT_BIAS = "params.W_out, params.b_out)"
 _P = "jax.nn.softmax(e_transformer_logits(x, params, hyperparameters, lengths))"
 _SUM = "X = X + aligned(W_p[..., :length, :], X)"
 _ROWS = "X = rows(W_e, x)\n"
@@ -24,6 +26,14 @@ def _at(ids, *changes, algorithm=9):
     return place(algorithm, "architectures.py", ids, *changes)
 
 
+def _activations(ids, *changes):
+    return place(9, "activations.py", ids, *changes)
+
+
+def _mlp(ids, *changes):
+    return place(9, "mlp.py", ids, *changes)
+
+
 def _embedding(ids, *changes, algorithm=9):
     return place(algorithm, "embedding.py", ids, *changes)
 
@@ -31,43 +41,51 @@ def _embedding(ids, *changes, algorithm=9):
 PLACEMENTS = (
     _at(
         "norms-before",
-        (_ADD_1, f"X = X + mh_attention({_LN_1}, {_LN_1}, W.attention, mask)"),
+        (_READ_1, "X_tilde = hp.normalise(X, W.gamma_1, W.beta_1)"),
         (_NORM_1, ""),
-        (_ADD_2, f"X = X + {_MLP.replace('affine(X,', f'affine({_LN_2},')}"),
+        (_READ_2, "X_tilde = hp.normalise(Y, W.gamma_2, W.beta_2)"),
         (_NORM_2, ""),
     ),
-    _at(
-        "norm-before",
-        (_ADD_1, f"X = X + mh_attention({_LN_1}, {_LN_1}, W.attention, mask)"),
-        (_NORM_1, ""),
-    ),
-    _at("norm-before-addition", (_ADD_1, f"X = X + {_LN_1.replace('(X', f'({_ATTENTION}')}"), (_NORM_1, "")),
+    _at("norm-before", (_READ_1, "X_tilde = hp.normalise(X, W.gamma_1, W.beta_1)"), (_NORM_1, "")),
+    _at("norm-before-addition", (_ADD_1, "Y = X + hp.normalise(answer, W.gamma_1, W.beta_1)"), (_NORM_1, "")),
     _at("norm-missing", (_NORM_1, "")),
     _at("norm-missing", (_LAST, "")),
-    _at("norm-parameters-swapped", (_NORM_1, f"X = {_LN_2}"), (_NORM_2, f"X = {_LN_1}")),
-    _at("norm-parameters-shared", (_NORM_2, f"X = {_LN_1}")),
-    _at("residual-missing", (_ADD_1, f"X = {_ATTENTION}")),
-    _at("residual-missing", (_ADD_1, f"X = {_ATTENTION}"), algorithm=12),
-    _at("residual-doubled", (_ADD_2, f"X = X + X + {_MLP}")),
-    _at("residual-subtracted", (_ADD_1, f"X = X - {_ATTENTION}")),
-    _at("attention-missing", (_ADD_1, "")),
-    _at("mlp-missing", (_ADD_2, "")),
-    _at("sublayers-swapped", (_LAYER, f"{_ADD_2}\n        {_NORM_2}\n        {_ADD_1}\n        {_NORM_1}\n")),
+    _at("norm-parameters-swapped", (_NORM_1, _NORM_1.replace("_1", "_2")), (_NORM_2, _NORM_2.replace("_2", "_1"))),
+    _at("norm-parameters-shared", (_NORM_2, _NORM_2.replace("_2", "_1"))),
+    _at("residual-missing", (_ADD_1, "Y = answer")),
+    _at("residual-missing", (_ADD_1, "Y = answer"), algorithm=12),
+    _at("residual-doubled", (_ADD_2, f"X = Y + Y + {_MLP}")),
+    _at("residual-subtracted", (_ADD_1, "Y = X - answer")),
+    _at("attention-missing", (_ADD_1, "Y = X")),
+    _at("mlp-missing", (_ADD_2, "X = Y")),
+    _at(
+        "sublayers-swapped",
+        (_ATTEND, f"answer = {_MLP}"),
+        (_NORM_1, _NORM_1.replace("_1", "_2")),
+        (_ADD_2, f"{_ATTEND}\n        X = Y + answer"),
+        (_NORM_2, _NORM_2.replace("_2", "_1")),
+    ),
     _at(
         "layers-share-parameters",
         (_SCAN, _SCAN.replace("params.layers", "jax.tree.map(lambda W: 0 * W + W[0], params.layers)")),
     ),
-    _at("layers-one-short", (_SCAN, _SCAN.replace("params.layers", "jax.tree.map(lambda W: W[:-1], params.layers)"))),
+    _at(
+        "layers-one-short",
+        (
+            _SCAN,
+            _SCAN.replace("params.layers", "jax.tree.map(lambda W: W[:-1], params.layers)").replace(", length=L", ""),
+        ),
+    ),
     _at("layers-reversed", (_SCAN, _SCAN.replace("params.layers", "jax.tree.map(lambda W: W[::-1], params.layers)"))),
-    _at("activation-sigmoid", (_GELU, "return x * jax.nn.sigmoid(1.702 * x)")),
-    _at("activation-silu", (_GELU, "return jax.nn.silu(x)")),
-    _at("activation-tanh", (_MLP, _MLP.replace("gelu", "jax.nn.gelu"))),
-    _at("activation-relu", (_PROJECTED, "X = relu(affine(X, params.W_f, params.b_f))")),
+    _activations("activation-sigmoid", (_GELU, "return x * jax.nn.sigmoid(1.702 * x)")),
+    _activations("activation-silu", (_GELU, "return jax.nn.silu(x)")),
+    _mlp("activation-tanh", (_ACTIVATED, "hidden = jax.nn.gelu(hidden)")),
+    _at("activation-relu", (_PROJECTED, "X = jax.nn.relu(affine(X, params.W_f, params.b_f))")),
     _at("activation-saturates", (_PROJECTED, "X = jnp.tanh(affine(X, params.W_f, params.b_f))")),
     _at("activation-missing", (_PROJECTED, "X = affine(X, params.W_f, params.b_f)")),
-    _at("bias-forgotten", (_PROJECTED, "X = gelu(affine(X, params.W_f))")),
-    _at("bias-subtracted", (_MLP, "affine(gelu(affine(X, W.W_mlp1, W.b_mlp1)), W.W_mlp2, -W.b_mlp2)")),
-    _at("weight-transposed", (_PROJECTED, "X = gelu(X @ params.W_f + params.b_f)")),
+    _at("bias-forgotten", (_PROJECTED, "X = hp.activation(affine(X, params.W_f))")),
+    _mlp("bias-subtracted", (_OUT_BIAS, "params.W_out, -params.b_out)")),
+    _at("weight-transposed", (_PROJECTED, "X = hp.activation(X @ params.W_f + params.b_f)")),
     _at("unembedding-tied", (_LOGITS, "return affine(X, params.W_e).astype(dtype)")),
     _at("softmax-axis", (_P, f"{_P[:-1]}, axis=-2)")),
     _at("probabilities-logarithmic", (_P, f"jnp.log({_P})")),
@@ -75,7 +93,7 @@ PLACEMENTS = (
     _embedding("token-off-by-one", (_ROWS, "X = rows(W_e, x + 1)\n")),
     _embedding("position-off-by-one", (_SUM, "X = X + W_p[jnp.arange(length) - 1]")),
     _embedding("position-from-the-end", (_SUM, "X = X + W_p[:length][::-1]")),
-    _embedding("position-missing", (_SUM, "")),
-    _embedding("position-missing", (_SUM, ""), algorithm=12),
+    _embedding("position-missing", (_SUM, "pass")),
+    _embedding("position-missing", (_SUM, "pass"), algorithm=12),
     _embedding("position-multiplied", (_SUM, "X = X * W_p[:length]")),
 )

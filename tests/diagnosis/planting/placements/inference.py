@@ -89,16 +89,11 @@ PLACEMENTS = (
     _uncached(15, "length-off-by-one", ("len(x_hat) <= hyperparameters.l_max", "len(x_hat) < hyperparameters.l_max")),
     _uncached(14, "stops-at-end", (_FED, f"{_FED}\n        if y == hyperparameters.eos_token:\n            break")),
     _uncached(14, "output-reversed", (_RETURN_14, "return x[l:][::-1]")),
-    _cached(15, "stop-token-dropped", ("cut(x_hat, ends[0] + 1)", "cut(x_hat, ends[0])")),
+    _cached(15, "stop-token-dropped", ("cut(x_hat, ends[0] + 2)", "cut(x_hat, ends[0] + 1)")),
     _uncached(15, "stop-token-dropped", (_RETURN_15, "return [t for t in x_hat if t != hyperparameters.eos_token]")),
     _uncached(15, "never-stops", (_WHILE, "while len(x_hat) <= hyperparameters.l_max:")),
     _uncached(15, "start-token-dropped", (_RETURN_15, "return x_hat[1:]")),
-    _cached(
-        15,
-        "start-token-other",
-        (_BOS, _BOS.replace("bos_token", "eos_token")),
-        ("np.flatnonzero(np.asarray(x_hat) == hp.eos_token)", "1 + np.flatnonzero(x_hat[1:] == hp.eos_token)"),
-    ),
+    _cached(15, "start-token-other", (_BOS, _BOS.replace("bos_token", "eos_token"))),
     _cached(15, "start-token-other", (_BOS, _BOS.replace("bos_token", "mask_token"))),
     _uncached(15, "start-token-other", (_START, "x_hat = [0]")),
     _uncached(

@@ -2,9 +2,9 @@
 
 from ..placement import place
 
-_ATTENTION = 'return line(6, "V_tilde", A @ V)'
+_ATTENTION = 'return line(6, "V_tilde", by_groups(A, V))'
 _MIXED = 'return line(4, "V_tilde", affine(Y, params.W_o, params.b_o))'
-_Q = '    Q = line(1, "Q", affine(X, params.W_q, params.b_q))\n'
+_Q = '    Q = line(1, "Q", '
 _D = 'line(11, "P", jax.nn.softmax(d_transformer_logits(x, params, hyperparameters, lengths)))'
 _E = 'line(12, "P", jax.nn.softmax(e_transformer_logits(x, params, hyperparameters, lengths)))'
 _D_P = "jax.nn.softmax(d_transformer_logits(x, params, hyperparameters, lengths))"
