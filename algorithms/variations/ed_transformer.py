@@ -2,8 +2,8 @@
 
 Input:            z, context, and x, primary sequence: lists of token ids
 Output:           P (N_V, length(x)), whose column t is the estimate of P(x[t+1] | x[1:t], z)
-Parameters theta: W_e (d_e, N_V), W_u (N_V, d_e), b_u (N_V,); W_pz (d_e, l_max_z) and W_p (d_e, l_max), which are one
-                  table as printed
+Parameters theta: W_e (d_e, N_V), W_p (d_e, l_max), W_u (N_V, d_e), b_u (N_V,); W_ez (d_e, N_V_z) and W_pz
+                  (d_e, l_max_z), the tables of the context, which as printed are W_e and W_p
                   encoder, as the layers of `d_transformer`; decoder, for each l in [L_dec]: self_attention and
                   cross_attention, mlp, and around_3, around_4 and around_5
                   norm_ez and norm_ex, each a gamma and a beta (d_e,), of the embeddings; norm_z and norm_x, of what
@@ -53,7 +53,7 @@ def ed_transformer(
 
     # Encode the context sequence
     l_z = len(z)                                                                                        # 1
-    e_z = [embedding_scale * theta.W_e[:, z[t]] + theta.W_pz[:, t] for t in range(l_z)]                 # 2
+    e_z = [embedding_scale * theta.W_ez[:, z[t]] + theta.W_pz[:, t] for t in range(l_z)]                # 2
     Z = column_stack(e_z)
     Z = norm(Z, theta.norm_ez) if embedding_norm else Z                                                 # 3
     for i, W in enumerate(theta.encoder):                                                               # 4

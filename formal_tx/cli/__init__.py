@@ -10,6 +10,7 @@ from .budget import budget
 from .check import check
 from .compare import compare
 from .demo import demo
+from .describe import describe
 from .evaluate import evaluate
 from .fill import fill
 from .generate import generate
@@ -18,6 +19,7 @@ from .laws import laws
 from .list import list_algorithms
 from .mistakes import mistakes
 from .plot import plot
+from .run import run
 from .show import show
 from .train import train
 from .translate import translate
@@ -39,7 +41,7 @@ app.command("book")(book)
 app.command("budget")(budget)
 app.command("vectors")(vectors)
 app.command("demo")(demo)
-for command in (train, generate, translate, fill, evaluate, info, plot):
+for command in (run, describe, train, generate, translate, fill, evaluate, info, plot):
     app.command()(command)
 
 

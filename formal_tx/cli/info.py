@@ -28,6 +28,7 @@ def describe(directory: Path) -> dict[str, Any]:
       ValueError, OSError: there is neither, or a file is broken.
     """
     from ..runs.checkpoints import Checkpoints
+    from ..runs.hyperparameters_json import to_json
     from ..runs.log import NAME, read_log
     from ..runs.model_directory import CONFIGURATION, load_model
     from ..runs.outline import by_name
@@ -41,9 +42,7 @@ def describe(directory: Path) -> dict[str, Any]:
         described |= {
             "architecture": model.architecture,
             "parameters": sum(sizes.values()),
-            "hyperparameters": {
-                f: getattr(model.hyperparameters, f) for f in model.hyperparameters.__dataclass_fields__
-            },
+            "hyperparameters": to_json(model.hyperparameters),
             "tokenizer": {"kind": model.tokenizer.kind, "N_V": model.tokenizer.N_V},
             "sizes": sizes,
         }

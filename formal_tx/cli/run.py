@@ -30,6 +30,8 @@ class Asked:
     Attributes:
       prompt, system, chat: a text, what a conversation is told first, and whether text is a conversation.
       sentences: to embed.
+      audio, hearing: a file of speech, and how it is written down, as `formal_tx.speech.segments` takes it.
+      image: a picture to look at. path: where the model came from.
       drawing: how tokens are drawn, as `formal_tx.models.generate.complete` takes it.
       json: whether the answer is one JSON object.
     """
@@ -38,6 +40,10 @@ class Asked:
     system: str | None = None
     chat: bool = True
     sentences: tuple[str, ...] = ()
+    audio: Path | None = None
+    hearing: Mapping[str, Any] = field(default_factory=dict)
+    image: Path | None = None
+    path: Path = Path()
     drawing: Mapping[str, Any] = field(default_factory=dict)
     json: bool = False
 
@@ -54,6 +60,11 @@ def run(
     sentences: Annotated[
         list[str] | None, typer.Option(help="A sentence to embed; several are compared with each other.")
     ] = None,
+    audio: Annotated[Path | None, typer.Option(help="A WAV file of speech to write down.")] = None,
+    timestamps: Annotated[bool, typer.Option("--timestamps", help="Say when what was spoken.")] = False,
+    language: Annotated[str | None, typer.Option(help="Of the speech, as en; heard from it unless given.")] = None,
+    into_english: Annotated[bool, typer.Option("--into-english", help="Translate the speech.")] = False,
+    image: Annotated[Path | None, typer.Option(help="A picture to classify, and to show attention over.")] = None,
     max_tokens: Annotated[int, typer.Option(min=1, help="At most so many tokens at a time.")] = 256,
     temperature: Annotated[
         float, typer.Option(min=0, help="Below 1 likelier tokens, above 1 rarer ones; 0 always the likeliest.")
@@ -70,7 +81,8 @@ def run(
     dtype: Annotated[Precision | None, typer.Option(help="Of the parameters; float32 unless given.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Use a model: a decoder answers or continues text, an encoder embeds sentences."""
+    """Use a model: a decoder answers or continues text, an encoder embeds sentences or looks at a picture, Whisper
+    writes down speech."""
     from ..models import load
 
     keep_compilations()
@@ -83,7 +95,8 @@ def run(
         "seed": seed,
         "stop": tuple(stop or ()),
     }
-    asked = Asked(prompt, system, not no_chat, tuple(sentences or ()), drawing, json)
+    hearing = {"timestamps": timestamps, "language": language, "translate": into_english}
+    asked = Asked(prompt, system, not no_chat, tuple(sentences or ()), audio, hearing, image, path, drawing, json)
     with messages.status(f"reading {path.name}"):
         model = load(path, dtype and dtype.value)
     use_of(model)(model, asked)
@@ -170,5 +183,40 @@ def embed(model: "Model", asked: Asked) -> None:
         output.print(f"{number:>3}  {alike}  {sentence}", markup=False, highlight=False, soft_wrap=True)
 
 
-USES: dict[str, Use] = {"decoder": text, "encoder": embed}
+def look(model: "Model", asked: Asked) -> None:
+    """A Vision Transformer: the likeliest classes of a picture, and where it looked."""
+    from ..models.seeing import drawn, see
+
+    if asked.image is None:
+        raise ValueError("the model looks at pictures: give it one with --image")
+    classes, rollout = see(asked.path, model, asked.image)
+    if asked.json:
+        found = [{"class": name, "probability": p} for name, p in classes]
+        return output_json({"image": str(asked.image), "classes": found, "rollout": rollout.tolist()})
+    for name, p in classes:
+        output.print(f"{p:6.1%}  {name}", markup=False, highlight=False)
+    output.print(drawn(rollout), markup=False, highlight=False)
+
+
+def listen(model: "Model", asked: Asked) -> None:
+    """Whisper: what is said in a recording, line by line as it is heard."""
+    from ..speech import read_wav, segments
+    from ..speech.command import spoken
+
+    if asked.audio is None:
+        raise ValueError("the model writes down speech: give it a recording with --audio")
+    if asked.json:
+        heard = segments(model, read_wav(asked.audio, resample=True), **asked.hearing)
+        lines = [{"start": s.start, "end": s.end, "text": s.text.strip()} for s in heard]
+        return output_json({"audio": str(asked.audio), "segments": lines})
+    for line in spoken(model, asked.audio, **asked.hearing):
+        print(line, flush=True)
+
+
+USES: dict[str, Use] = {
+    "decoder": text,
+    "encoder": embed,
+    "whisper": listen,
+    **dict.fromkeys(("vit", "deit", "dinov2", "dinov2_with_registers"), look),
+}
 """By family, or by architecture."""

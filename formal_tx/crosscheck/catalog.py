@@ -139,7 +139,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         signature=("X", "Z", "params", "mask"),
         module="formal_tx.attention",
         functions=("attention",),
-        sources=("attention", "answer"),
+        sources=("attention", "Attending.weights", "answer"),
         sums={1: ("d_x",), 2: ("d_z",), 3: ("d_z",), 4: ("d_attn",), 5: ("d_attn",), 6: ("d_attn", "l_z")},
     ),
     Algorithm(
@@ -179,7 +179,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         signature=("z", "x", "params", "hyperparameters"),
         module="formal_tx.architectures",
         functions=("ed_transformer", "ed_transformer_logits"),
-        sources=("encode", "decode", "ed_transformer"),
+        sources=("encode", "encode_embedded", "decode", "ed_transformer"),
     ),
     Algorithm(
         number=9,
@@ -188,7 +188,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         signature=("x", "params", "hyperparameters"),
         module="formal_tx.architectures",
         functions=("e_transformer", "e_transformer_logits"),
-        sources=("e_transformer_logits", "e_transformer"),
+        sources=("e_transformer_logits", "e_layers", "e_transformer"),
     ),
     Algorithm(
         number=10,

@@ -5,6 +5,7 @@ import importlib
 import inspect
 import textwrap
 from functools import cache
+from operator import attrgetter
 from pathlib import Path
 
 from .catalog import Algorithm
@@ -19,7 +20,7 @@ def library_lines(algorithm: Algorithm) -> dict[int, str]:
     module = importlib.import_module(algorithm.module)
     found: dict[int, list[str]] = {}
     for name in algorithm.sources:
-        function = inspect.unwrap(getattr(module, name))
+        function = inspect.unwrap(attrgetter(name)(module))
         source = textwrap.dedent(inspect.getsource(function))
         before = None
         for statement in _statements(ast.parse(source)):

@@ -6,8 +6,11 @@ import jax
 import numpy as np
 import pytest
 
+from formal_tx.architectures import ed_transformer_logits
+from formal_tx.hyperparameters import Biases, EDTransformerHyperparameters
 from formal_tx.inference import ed_inference, ed_prefill, ed_step
 from formal_tx.inference.filters import Filter
+from formal_tx.initialization import init_ed_transformer
 from formal_tx.models import load, published
 from formal_tx.models.registry import families
 from formal_tx.models.tables import expected
@@ -256,3 +259,38 @@ def test_the_transformer_of_2017_has_no_files():
     family = families()["transformer-2017"]
     with pytest.raises(ValueError, match="published without files in this form"):
         family.rows(published("transformer-base"))
+
+
+def test_a_context_with_a_vocabulary_and_positions_of_its_own():
+    """It may hold ids and be as long as its own tables say; cached decoding is uncached."""
+    hp = EDTransformerHyperparameters(
+        l_max=7, l_max_z=40, L_enc=1, L_dec=2, H=2, d_e=6, d_mlp=5, N_V=11, N_V_z=23, tied_embeddings=True
+    )
+    params = init_ed_transformer(jax.random.key(0), hp)
+    assert (params.W_e.shape, params.W_ez.shape, params.W_pz.shape) == ((11, 6), (23, 6), (40, 6))
+    z, x = np.arange(40) % 23, np.array([9, 3, 10, 0])
+    logits = ed_transformer_logits(z, x, params, hp)
+    cache = ed_prefill(z, params, hp)
+    for t, token in enumerate(x):
+        one, cache = ed_step(token, t, cache, params, hp)
+        np.testing.assert_allclose(one, logits[t], atol=1e-5)
+    text = ed_inference(z, params, hp, key=jax.random.key(1))
+    assert ((text >= 0) & (text < 11)).all()
+    with pytest.raises(ValueError, match=r"z\[39\] is 23, outside \[0, N_V\) = \[0, 23\)"):
+        ed_transformer_logits(np.r_[z[:-1], 23], x, params, hp)
+    with pytest.raises(ValueError, match="z has 41 tokens, more than l_max = 40"):
+        ed_transformer_logits(np.zeros(41, int), x, params, hp)
+    with pytest.raises(ValueError, match=r"x\[0\] is 11, outside \[0, N_V\) = \[0, 11\)"):
+        ed_transformer_logits(z, np.array([11]), params, hp)
+
+
+def test_a_text_may_end_with_the_token_that_it_begins_with():
+    """As BART's do: the first is not the end."""
+    hp = EDTransformerHyperparameters(
+        l_max=9, L_enc=1, L_dec=1, H=1, d_e=4, d_mlp=5, N_V=5, biases=Biases(u=True), special_tokens=(0, 2, 2)
+    )
+    params = init_ed_transformer(jax.random.key(0), hp)
+    sure = params.replace(b_u=np.float32([0, 0, 99, 0, 0]))
+    np.testing.assert_array_equal(ed_inference([1, 3], sure, hp, key=jax.random.key(1)), [2, 2])
+    never = params.replace(b_u=np.float32([0, 0, -99, 0, 0]))
+    assert ed_inference([1, 3], never, hp, key=jax.random.key(1)).shape == (10,)

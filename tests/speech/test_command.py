@@ -20,16 +20,12 @@ def test_clock(seconds, expected):
     assert _clock(seconds) == expected
 
 
-def test_lines_with_and_without_times(tmp_path):
+def test_a_line_with_times(tmp_path):
     samples = np.random.default_rng(0).integers(-9000, 9000, 24_000)
     path = write(tmp_path / "a.wav", samples, rate=8000)
     model = tiny.model()
-    plain = list(spoken(model, path, language="en"))
-    timed = list(spoken(model, path, language="en", timestamps=True))
-    assert len(plain) <= 1
-    assert plain + timed
-    assert not any(line.startswith("[") for line in plain)
-    assert all(re.fullmatch(r"\[\d\d:\d\d\.\d\d --> \d\d:\d\d\.\d\d\] .+", line) for line in timed)
+    (line,) = spoken(model, path, language="en", timestamps=True)
+    assert re.fullmatch(r"\[00:0\d\.\d\d --> \d\d:\d\d\.\d\d\] .+", line)
 
 
 @pytest.mark.heavy

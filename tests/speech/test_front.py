@@ -16,13 +16,13 @@ def parameters(seed=0):
     return {name: random.normal(size=shape) for name, shape in shapes.items()}, random.normal(size=(l_max, d_e))
 
 
-@pytest.mark.parametrize("length", [1, 2, 9, 22])
+@pytest.mark.parametrize("length", [1, 9, 22])
 def test_as_the_pseudocode(length, x64):
     W, W_p = parameters()
     M = np.random.default_rng(1).normal(size=(n_mels, length))
     theta = (*W.values(), W_p.T)
     expected = module("speech").whisper_front(M, theta).T
-    found = whisper_front(jax.numpy.asarray(M), FrontParameters(**W), jax.numpy.asarray(W_p))
+    found = jax.jit(whisper_front)(M, FrontParameters(**W), W_p)
     assert found.shape == (-(-length // 2), d_e)
     np.testing.assert_allclose(found, expected, atol=1e-12)
 
@@ -31,9 +31,11 @@ def test_a_batch_is_its_sequences():
     W, W_p = parameters()
     front = jax.tree.map(lambda A: A.astype(np.float32), FrontParameters(**W))
     M = np.random.default_rng(1).normal(size=(2, 3, n_mels, 8)).astype(np.float32)
-    together = whisper_front(M, front, W_p.astype(np.float32))
+    together = jax.jit(whisper_front)(M, front, W_p.astype(np.float32))
     assert together.shape == (2, 3, 4, d_e)
-    np.testing.assert_allclose(together[1, 2], whisper_front(M[1, 2], front, W_p.astype(np.float32)), atol=1e-5)
+    np.testing.assert_allclose(
+        together[1, 2], jax.jit(whisper_front)(M[1, 2], front, W_p.astype(np.float32)), atol=1e-5
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from formal_tx.speech import (
     hear,
     log_mel,
     pad_or_trim,
+    read_wav,
     segments,
     transcribe,
     whisper_logits,

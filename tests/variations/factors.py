@@ -58,6 +58,7 @@ ED = COMMON | {
     "placement": SEQUENTIAL,
     "decoder_score": (None, RelativeBuckets(6, 5, bidirectional=False), Alibi()),
     "l_max_z": (None, 9),
+    "N_V_z": (None, 11),
 }
 
 WIDTHS: dict[str, Any] = {"H": 4, "d_mid": 3, "d_attn": 4, "d_e": 6, "d_mlp": 5, "N_V": 7, "l_max": 8, "epsilon": 1e-3}

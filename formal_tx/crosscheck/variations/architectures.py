@@ -43,10 +43,15 @@ def random_parameters(rng: np.random.Generator, hp: Any) -> Any:
 def case(rng: np.random.Generator, title: str, hp: Any, **lengths: int) -> Case:
     """A random case: parameters, and sequences of these lengths (`x`, and `z`; types as they are needed)."""
     arguments: dict[str, Any] = {"params": random_parameters(rng, hp), "hyperparameters": hp}
-    arguments |= {name: draws.tokens(rng, length, hp.N_V) for name, length in lengths.items()}
+    arguments |= {name: draws.tokens(rng, length, _vocabulary(hp, name)) for name, length in lengths.items()}
     if isinstance(hp, ETransformerHyperparameters):
         arguments["types"] = rng.integers(max(hp.N_S, 1), size=lengths["x"])
     return Case(title, arguments, draws.sizes_of(arguments, **lengths), epsilon=hp.epsilon)
+
+
+def _vocabulary(hp: Any, name: str) -> int:
+    """How many tokens there are; a context may have its own."""
+    return (getattr(hp, "N_V_z", None) if name == "z" else None) or hp.N_V
 
 
 def cases(hp: Any) -> Callable[[np.random.Generator, int], Iterator[Case]]:

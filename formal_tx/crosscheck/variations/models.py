@@ -179,6 +179,10 @@ _ENCODER_DECODERS: dict[str, tuple[str, dict[str, Any]]] = {
             "l_max_z": 29,
         },
     ),
+    "annalog": (
+        "scaled embeddings, tables of its own for each side",
+        {"embedding_scale": 10**0.5, "biases": Biases(u=True), "l_max_z": 29, "N_V_z": 19},
+    ),
 }
 
 

@@ -137,6 +137,7 @@ def ed_theta(params: Any, hp: Any, table: Any) -> Theta:
     """θ of an encoder-decoder."""
     W_pz = params.W_p if params.W_pz is None else params.W_pz
     return _made(
+        W_ez=(params.W_e if params.W_ez is None else params.W_ez).T,
         W_e=params.W_e.T,
         W_pz=_table(hp, W_pz, table, hp.l_max_z or hp.l_max),
         W_p=_table(hp, params.W_p, table, hp.l_max),

@@ -73,7 +73,11 @@ def load_gguf(path: str | os.PathLike[str], dtype: np.dtype | None = None) -> Mo
         tokenizer = _tokenizer(outline)
         rows, ignored = outline.architecture.rows, outline.architecture.ignored
         params = tables.read(outline.file, rows, family.architecture, hp, ignored, dtype)
-        params = jax.tree.map(jax.device_put, params)
+        leaves, structure = jax.tree.flatten(params)
+        del params
+        for i, leaf in enumerate(leaves):  # one by one, so that no more than one is in memory twice
+            leaves[i] = jax.device_put(leaf)
+        params = jax.tree.unflatten(structure, leaves)
         return Model(family.architecture, hp, params, family.name, tokenizer, outline.config)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from None
