@@ -23,6 +23,13 @@ _LOGITS = {
 }
 
 
+_READS_NO_TOKENS = {
+    "whisper": "formal_tx.speech.whisper_logits",
+    **dict.fromkeys(("vit", "deit", "dinov2", "dinov2_with_registers"), "formal_tx.models.vision.vision_model"),
+}
+"""Families whose sequence, or context, is sound or a picture, and what computes with them."""
+
+
 class AnyTokenizer(Protocol):
     """Turns text into token ids and back."""
 
@@ -80,7 +87,14 @@ class Model:
 
         An encoder-decoder takes two sequences, context and primary. Further arguments, such as `lengths`, and errors
         are those of `d_transformer_logits`, `e_transformer_logits` and `ed_transformer_logits`.
+
+        Raises:
+          ValueError: the model reads sound or pictures; says what computes with those.
         """
+        if self.family in _READS_NO_TOKENS:
+            raise ValueError(
+                f"a model of the family {self.family} reads no tokens first: see {_READS_NO_TOKENS[self.family]}"
+            )
         return _LOGITS[self.architecture](*ids, self.params, self.hyperparameters, **arguments)
 
     def features(self, ids: npt.ArrayLike, **arguments: Any) -> jax.Array:

@@ -1,5 +1,6 @@
 """`formal-tx run`: published models used, on a small Llama in a GGUF file and a small encoder."""
 
+import importlib
 import json
 from types import SimpleNamespace
 
@@ -8,13 +9,13 @@ import pytest
 from typer.testing import CliRunner
 
 from formal_tx.cli import app
-from formal_tx.cli import run as command
 from formal_tx.models import load
 from formal_tx.models.generate import chat, complete
 from tests.models.gguf_writing import small_llama
 
 pytestmark = pytest.mark.usefixtures("as_users_have_it", "wide")
 
+command = importlib.import_module("formal_tx.cli.run")  # `formal_tx.cli.run` is the function of the same name
 runner = CliRunner()
 GREEDY = ("--temperature", 0, "--max-tokens", 6)
 
@@ -46,8 +47,9 @@ def greedy(pieces):
 
 def test_help_explains_every_option():
     text = said("--help")
-    options = "--prompt --system --no-chat --sentences --max-tokens --temperature --top-k --top-p --stop --seed --dtype"
-    for option in [*options.split(), "--repetition-penalty", "--json"]:
+    options = "--prompt --system --no-chat --max-tokens --temperature --top-k --top-p --stop --seed --dtype --json"
+    others = "--sentences --audio --timestamps --language --into-english --image --repetition-penalty"
+    for option in [*options.split(), *others.split()]:
         assert option in text
 
 

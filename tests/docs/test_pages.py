@@ -10,7 +10,13 @@ from formal_tx.crosscheck import ALGORITHMS
 from . import pages
 
 SLOW = ("tutorial.md", "how-to/train.md", "how-to/move.md", "how-to/generate.md")
-OWN = ("index.md", "tutorial.md", "conventions.md", *sorted(f"how-to/{p.name}" for p in pages.DOCS.glob("how-to/*.md")))
+OWN = (
+    "index.md",
+    "tutorial.md",
+    "conventions.md",
+    "models.md",
+    *sorted(f"how-to/{p.name}" for p in pages.DOCS.glob("how-to/*.md")),
+)
 
 
 def _page(name):

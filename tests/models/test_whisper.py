@@ -129,3 +129,9 @@ def test_permuting_the_context_changes_nothing_in_the_decoder():
 
     np.testing.assert_allclose(logits(permuted), logits(cache), atol=1e-4)
     assert np.abs(logits(changed) - logits(cache)).max() > 1e-2
+
+
+def test_token_ids_are_no_sound():
+    model = tiny.model()
+    with pytest.raises(ValueError, match=r"family whisper reads no tokens first: see formal_tx.speech.whisper_logits"):
+        model.logits([1], [1])

@@ -62,7 +62,9 @@ def _is_tied(config: Config) -> bool:
     Newer configurations say `scale_decoder_outputs`, and then that embeddings are tied where they are not. mT5 never
     scales: where a file has no W_u, it is W_e all the same.
     """
-    return config.get("model_type") != "mt5" and config.get("scale_decoder_outputs", config.get("tie_word_embeddings", True))
+    return config.get("model_type") != "mt5" and config.get(
+        "scale_decoder_outputs", config.get("tie_word_embeddings", True)
+    )
 
 
 def rows(hp: EDTransformerHyperparameters) -> list[Row]:
