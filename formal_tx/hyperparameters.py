@@ -127,7 +127,7 @@ class Hyperparameters(Vocabulary):
     def _require_variations(self) -> None:
         special: Any = self.special_tokens
         if special is not None and not (
-            isinstance(special, tuple) and len(special) == 3 and all(isinstance(i, int) and 0 <= i for i in special)
+            isinstance(special, tuple) and len(special) == 3 and all(isinstance(i, int) and i >= 0 for i in special)
         ):
             raise ValueError(f"special_tokens is {special!r}, expected the ids of mask, bos and eos")
         if self.H_kv is not None:

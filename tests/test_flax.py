@@ -97,9 +97,7 @@ def test_either_random_or_given():
 
 
 def test_parameters_of_another_model():
-    with pytest.raises(
-        TypeError, match=r"DTransformer: params is a ETransformerParameters, expected DTrans"
-    ):
+    with pytest.raises(TypeError, match=r"DTransformer: params is a ETransformerParameters, expected DTrans"):
         DTransformer.from_params(formal_tx.init_e_transformer(jax.random.key(0), E), D)
     with pytest.raises(ValueError, match=r"DTransformer: params.W_p has shape \(7, 6\), expected \(8, 6\)"):
         DTransformer.from_params(
