@@ -82,7 +82,10 @@ def _table(hyperparameters: Hyperparameters, W_p: jax.Array | None, W_e: Any, l_
     """The positional table: W_p if it is learned, the one that is computed, or none."""
     if W_p is not None or hyperparameters.table is None or hyperparameters.table is learned:
         return W_p
-    return jnp.asarray(hyperparameters.table(l_max, hyperparameters.d_e), W_e.dtype)
+    table = jnp.asarray(hyperparameters.table(l_max, hyperparameters.d_e), W_e.dtype)
+    if table.shape != (l_max, hyperparameters.d_e):
+        raise ValueError(f"hyperparameters.table gives shape {table.shape}, expected {(l_max, hyperparameters.d_e)}")
+    return table
 
 
 # Algorithm 8

@@ -48,6 +48,9 @@ def decoder(**variations):
 
 # Hyperparameters
 
+N_V = WIDTHS["N_V"]
+IDS = f"expected three ids in [0, {N_V}), of mask, bos and eos"
+
 
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
@@ -81,12 +84,22 @@ def decoder(**variations):
         ("windows", (3, 0), "windows is (3, 0), expected a tuple of integers of at least 1, or None"),
         ("windows", (2.5,), "windows is (2.5,), expected a tuple of integers of at least 1, or None"),
         ("windows", (True,), "windows is (True,), expected a tuple of integers of at least 1, or None"),
-        ("special_tokens", (1, 2), "special_tokens is (1, 2), expected the ids of mask, bos and eos"),
-        ("special_tokens", (1, 2, -1), "special_tokens is (1, 2, -1), expected the ids of mask, bos and eos"),
+        ("special_tokens", (1, 2), f"special_tokens is (1, 2), {IDS}"),
+        ("special_tokens", (1, 2, -1), f"special_tokens is (1, 2, -1), {IDS}"),
+        ("special_tokens", (1, 2, True), f"special_tokens is (1, 2, True), {IDS}"),
+        ("special_tokens", (1, 2, N_V), f"special_tokens is (1, 2, {N_V}), {IDS}"),
     ],
 )
 def test_a_variation_that_is_none(name, value, expected):
     refused(expected, decoder, **{name: value})
+
+
+def test_a_table_of_another_shape():
+    hp = decoder(table=lambda l_max, d_e: np.zeros((l_max, d_e + 1)))
+    params = init_d_transformer(jax.random.key(0), hp)
+    l_max, d_e = WIDTHS["l_max"], WIDTHS["d_e"]
+    message = f"hyperparameters.table gives shape {(l_max, d_e + 1)}, expected {(l_max, d_e)}"
+    refused(message, d_transformer, [1, 2], params, hp)
 
 
 @pytest.mark.parametrize("placement", [PARALLEL, PARALLEL_ONE_NORM], ids=["two norms", "one norm"])

@@ -7,15 +7,14 @@ from .covering import all_pairs, covering_array, pairs
 from .rows import case_of, require_cache, require_gradient, require_pseudocode
 
 D_MODELS, E_MODELS, ED_MODELS = factors.d_models(), factors.e_models(), factors.ed_models()
-FAST = 1  # the row of each array that is tried every time; each compiles for seconds
 
 
-def some_fast(models):
-    marks = [() if n == FAST else (pytest.mark.slow,) for n in range(len(models))]
+def marked(models, fast=None):
+    marks = [() if n == fast else (pytest.mark.slow,) for n in range(len(models))]
     return [pytest.param(hp, id=f"{n:02}", marks=m) for n, (hp, m) in enumerate(zip(models, marks, strict=True))]
 
 
-@pytest.mark.parametrize("hp", some_fast(D_MODELS))
+@pytest.mark.parametrize("hp", marked(D_MODELS, fast=1))
 def test_decoder(hp):
     case = case_of(hp)
     logits = require_gradient(case)
@@ -23,14 +22,14 @@ def test_decoder(hp):
     require_pseudocode(case)
 
 
-@pytest.mark.parametrize("hp", some_fast(E_MODELS))
+@pytest.mark.parametrize("hp", marked(E_MODELS))
 def test_encoder(hp):
     case = case_of(hp)
     require_gradient(case)
     require_pseudocode(case)
 
 
-@pytest.mark.parametrize("hp", some_fast(ED_MODELS))
+@pytest.mark.parametrize("hp", marked(ED_MODELS, fast=1))
 def test_encoder_decoder(hp):
     case = case_of(hp)
     logits = require_gradient(case)
