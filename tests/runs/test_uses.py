@@ -90,14 +90,14 @@ def test_text_before_a_stop_string_and_nothing_of_it(decoder):
 
 
 def test_what_may_begin_a_stop_string_waits_for_what_follows():
-    from formal_tx.runs.generation import _until
+    from formal_tx.runs.generation import up_to
 
-    assert list(_until(iter("abcabd"), ("abd",))) == ["abc"]
-    assert list(_until(iter("abcab"), ("abd",))) == ["abc", "ab"]
-    assert list(_until(iter(["xa", "b", "dx", "y"]), ("abd",))) == ["x"]
-    assert list(_until(iter(["aab", "c"]), ("abc", "aab"))) == []
-    assert list(_until(iter(["a", "a", "b"]), ("ab",))) == ["a"]
-    assert list(_until(iter(["ab", "c"]), ())) == ["ab", "c"]
+    assert list(up_to(iter("abcabd"), ("abd",))) == ["abc"]
+    assert list(up_to(iter("abcab"), ("abd",))) == ["abc", "ab"]
+    assert list(up_to(iter(["xa", "b", "dx", "y"]), ("abd",))) == ["x"]
+    assert list(up_to(iter(["aab", "c"]), ("abc", "aab"))) == []
+    assert list(up_to(iter(["a", "a", "b"]), ("ab",))) == ["a"]
+    assert list(up_to(iter(["ab", "c"]), ())) == ["ab", "c"]
 
 
 @pytest.mark.parametrize(
