@@ -9,6 +9,7 @@ import jax
 import pytest
 from typer.testing import CliRunner
 
+from formal_tx.activations import gelu_tanh
 from formal_tx.cli import app
 from formal_tx.cli.console import output
 
@@ -50,7 +51,7 @@ def test_list_names_all_fifteen_and_both_editions():
 @pytest.mark.parametrize(
     ("number", "paper", "library"),
     [
-        ("4", "V_tilde = V @ softmax(S / sqrt(d_attn))", 'S = line(4, "S", Q @ K.mT)'),
+        ("4", "V_tilde = V @ softmax(S / sqrt(d_attn))", 'S = line(4, "S", by_groups(Q, K.mT))'),
         ("5", "Y = concatenate(Y, axis=0)", 'return line(4, "V_tilde"'),
         ("13", "theta = theta - eta * gradient(loss, theta)", 'return line(6, "theta"'),
         ("d_transformer", "P = softmax(W_u @ X)", 'line(11, "P"'),
@@ -99,7 +100,8 @@ def test_a_disagreement_is_status_1_with_the_line_in_both_editions(monkeypatch):
 
     jax.clear_caches()
     editions._reaped.cache_clear()
-    monkeypatch.setattr(formal_tx.architectures, "gelu", lambda x: jax.nn.gelu(x, approximate=True))
+    honest = formal_tx.architectures.mlp
+    monkeypatch.setattr(formal_tx.architectures, "mlp", lambda X, W, activation, inner: honest(X, W, gelu_tanh, inner))
     result = run("check", "10", "--cases", "1")
     as_json = run("check", "10", "--cases", "1", "--json")
     monkeypatch.undo()
@@ -109,7 +111,7 @@ def test_a_disagreement_is_status_1_with_the_line_in_both_editions(monkeypatch):
     assert "DISAGREE" in result.output
     assert "line 8. X, layer 1" in result.output
     assert "GELU(W.W_mlp1 @ X_tilde" in result.output
-    assert "gelu(affine(X_tilde" in result.output
+    assert "mlp(X_tilde, W.mlp" in result.output
     bad = json.loads(as_json.stdout)["algorithms"][0]["first_bad"]
     assert (bad["line"], bad["variable"]) == (8, "X")
 

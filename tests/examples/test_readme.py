@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import formal_tx
+from formal_tx.attention import Attending
 from formal_tx.cli import app
 from formal_tx.crosscheck import ALGORITHMS, find
 from formal_tx.data import corpus
@@ -136,7 +137,7 @@ def test_the_arguments_of_a_candidate_are_those_of_the_catalog():
 
 def test_the_signatures_are_those_of_the_functions():
     said = dict(table("The fifteen functions"))
-    known = {"masks": formal_tx.masks, "AS_PRINTED": AS_PRINTED, "mask_tokens": mask_tokens}
+    known = {"masks": formal_tx.masks, "AS_PRINTED": AS_PRINTED, "Attending": Attending, "mask_tokens": mask_tokens}
     assert set(said) == set(range(1, 16))
     for number, code in said.items():
         name, arguments = code.split("(", 1)
