@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-DISTRIBUTION = {"orbax": "orbax-checkpoint"}  # where a module is not named after what brings it
+DISTRIBUTION = {"PIL": "pillow", "orbax": "orbax-checkpoint"}  # where a module is not named after what brings it
 
 
 def locked(name):
