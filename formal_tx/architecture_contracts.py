@@ -1,7 +1,7 @@
 """What the three architectures require: hyperparameters, parameters and token sequences that belong together."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import jax
@@ -21,8 +21,8 @@ _INITIALISE: dict[type, Callable[..., Any]] = {
 }
 
 
-@cache
-def _expected(kind: type, hyperparameters: Any) -> Any:
+@lru_cache(maxsize=64)  # whoever reads many files sees many hyperparameters
+def expected_parameters(kind: type, hyperparameters: Any) -> Any:
     """The parameters of these hyperparameters, as shapes, read off the function that initialises them."""
     return jax.eval_shape(lambda: _INITIALISE[kind](jax.random.key(0), hyperparameters))
 
@@ -36,7 +36,7 @@ def require_parameters(function: str, params: Any, kind: type, hyperparameters: 
       ValueError: names the first field that is missing, left over, or of another shape than expected.
     """
     require_kind(function, "params", params, kind, made_by=_INITIALISE[kind].__name__)
-    expected = _expected(kind, hyperparameters)
+    expected = expected_parameters(kind, hyperparameters)
     if _alike(params, expected):
         return params
     _require_shapes_of(function, params, expected, hyperparameters)

@@ -319,6 +319,14 @@ def e_embed(x, params, hyperparameters, lengths=None, segments=None, types=None)
     return hp.normalise(e, params.gamma_e, params.beta_e) if hp.embedding_norm else e
 
 
+def e_encode(x, params, hyperparameters, lengths, segments, practice, types):
+    """Lines 1 to 9 of Algorithm 9: the encoding X (..., ℓ, d_e), in the type to compute with."""
+    line(1, "l", length_of(x, lengths))
+    e = line(2, "e", e_embed(x, params, hyperparameters, lengths, segments, types))
+    mask, positions = _visible(masks.full, lengths, segments), positions_within(segments)
+    return e_layers(e, params, hyperparameters, mask, positions, practice)
+
+
 @algorithm(e_requires, static=("hyperparameters",))
 def e_transformer_features(
     x: Int[Array, "*batch l"],
@@ -331,10 +339,7 @@ def e_transformer_features(
 ) -> Float[Array, "*batch l d_e"]:
     """Lines 1 to 9 of Algorithm 9: the encoding X (..., ℓ, d_e). Arguments and errors as `e_transformer_logits`."""
     params, dtype = practice.cast(params), jax.tree.leaves(params)[0].dtype
-    line(1, "l", length_of(x, lengths))
-    e = line(2, "e", e_embed(x, params, hyperparameters, lengths, segments, types))
-    mask, positions = _visible(masks.full, lengths, segments), positions_within(segments)
-    return e_layers(e, params, hyperparameters, mask, positions, practice).astype(dtype)
+    return e_encode(x, params, hyperparameters, lengths, segments, practice, types).astype(dtype)
 
 
 @algorithm(e_requires, static=("hyperparameters",))
@@ -362,10 +367,7 @@ def e_transformer_logits(
         raise ValueError(
             "e_transformer: hyperparameters.head is False, expected True: without a head there are no logits"
         )
-    line(1, "l", length_of(x, lengths))
-    e = line(2, "e", e_embed(x, params, hp, lengths, segments, types))
-    mask, positions = _visible(masks.full, lengths, segments), positions_within(segments)
-    X = e_layers(e, params, hp, mask, positions, practice)
+    X = e_encode(x, params, hp, lengths, segments, practice, types)
     assert params.W_f is not None  # there is a head
     X = line(10, "X", hp.activation(affine(X, params.W_f, params.b_f)))
     X = line(11, "X", hp.normalise(X, params.gamma, params.beta))

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Self
 import jax
 from flax import nnx
 
-from .architecture_contracts import require_parameters
+from .architecture_contracts import expected_parameters, require_parameters
 from .architectures import (
     d_transformer,
     d_transformer_logits,
@@ -85,7 +85,7 @@ class _Transformer(_Group):
 
     def as_params(self) -> Any:
         """The parameters as the pure functions take them."""
-        return self._read(jax.eval_shape(lambda: type(self).initialise(jax.random.key(0), self.hyperparameters)))
+        return self._read(expected_parameters(self.parameters, self.hyperparameters))
 
 
 class DTransformer(_Transformer):

@@ -188,7 +188,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         signature=("x", "params", "hyperparameters"),
         module="formal_tx.architectures",
         functions=("e_transformer", "e_transformer_logits"),
-        sources=("e_transformer_logits", "e_layers", "e_transformer"),
+        sources=("e_encode", "e_layers", "e_transformer_logits", "e_transformer"),
     ),
     Algorithm(
         number=10,

@@ -24,6 +24,17 @@ from .byte_level import to_bytes
 SPECIAL = tokenizer_training.SPECIAL
 
 
+def require_text(text: object) -> None:
+    """Raise `TypeError` unless this is a string, and `ValueError` unless all of it is characters."""
+    if not isinstance(text, str):
+        raise TypeError(f"a text is of type {type(text).__name__}, expected str")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        found = f"U+{ord(text[error.start]):04X} at position {error.start}"
+        raise ValueError(f"{found} is half of a surrogate pair, which is no character") from None
+
+
 @dataclass(frozen=True, repr=False)
 class Tokenizer(Vocabulary):
     """Turns text into token ids and back.
@@ -156,13 +167,7 @@ class Tokenizer(Vocabulary):
         return np.array(encoding.ids, np.int32), np.array(encoding.offsets, np.int32).reshape(-1, 2)
 
     def _require_tokens(self, text: str) -> None:
-        if not isinstance(text, str):
-            raise TypeError(f"a text is of type {type(text).__name__}, expected str")
-        try:
-            text.encode()
-        except UnicodeEncodeError as error:
-            found = f"U+{ord(text[error.start]):04X} at position {error.start}"
-            raise ValueError(f"{found} is half of a surrogate pair, which is no character") from None
+        require_text(text)
         if self._characters is not None and (unknown := set(text) - self._characters):
             position = min(map(text.index, unknown))
             raise ValueError(

@@ -7,13 +7,13 @@ here, are then read from a tensor of each.
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ..architecture_contracts import expected_parameters
 from ..runs.architectures import require_architecture
 from ..runs.outline import by_name
 from .forms import AS_IT_IS, Form
@@ -43,11 +43,9 @@ def row(name: str, fields: str, form: Form = AS_IT_IS, others: tuple[str, ...] =
     return Row(name, tuple(fields.split()), form, others)
 
 
-@lru_cache(maxsize=16)
 def expected(architecture: str, hyperparameters: Any) -> Any:
     """The pytree of parameters that these hyperparameters give, as shapes."""
-    initialise = require_architecture(architecture).initialise
-    return jax.eval_shape(lambda: initialise(jax.random.key(0), hyperparameters))
+    return expected_parameters(require_architecture(architecture).parameters, hyperparameters)
 
 
 def read(

@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from tokenizers import Tokenizer as HuggingFaceTokenizer
 
+from ..data.tokenizer import require_text
+
 
 class PretrainedTokenizer:
     """Turns text into token ids and back.
@@ -60,13 +62,7 @@ class PretrainedTokenizer:
           TypeError: a text is no string. ValueError: it is half of a surrogate pair, which is no character.
         """
         for text in texts:
-            if not isinstance(text, str):
-                raise TypeError(f"a text is of type {type(text).__name__}, expected str")
-            try:
-                text.encode()
-            except UnicodeEncodeError as error:
-                found = f"U+{ord(text[error.start]):04X} at position {error.start}"
-                raise ValueError(f"{found} is half of a surrogate pair, which is no character") from None
+            require_text(text)
         encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=special)
         return [np.array(encoding.ids, np.int32) for encoding in encodings]
 
