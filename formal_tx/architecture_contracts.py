@@ -12,6 +12,7 @@ from .contracts import is_concrete
 from .initialization import init_d_transformer, init_e_transformer, init_ed_transformer
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .practice import AS_PRINTED, require_practice
+from .quantization import QuantizedMatrix
 from .validation import as_arrays, require_fields, require_ids, require_kind, require_sequence, same_shapes
 
 _INITIALISE: dict[type, Callable[..., Any]] = {
@@ -77,7 +78,9 @@ def _require_shapes_of(function: str, params: Any, expected: Any, hyperparameter
 
 def _by_path(params: Any) -> dict[str, Any]:
     """The fields of `params` by path, `layers.W_mlp1` for one; a list is taken for an array that is written out."""
-    leaves = jax.tree_util.tree_leaves_with_path(params, is_leaf=lambda a: isinstance(a, list | tuple))
+    leaves = jax.tree_util.tree_leaves_with_path(
+        params, is_leaf=lambda a: isinstance(a, list | tuple | QuantizedMatrix)
+    )
     return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
 
 

@@ -18,8 +18,9 @@ from jaxtyping import Array, Float, Int
 
 from . import masks
 from .architecture_contracts import d_requires, e_requires, ed_requires
-from .attention import AS_PRINTED as ATTENDING_AS_PRINTED
-from .attention import Attending, mh_attention
+from .attending import AS_PRINTED as ATTENDING_AS_PRINTED
+from .attending import Attending
+from .attention import mh_attention
 from .contracts import algorithm
 from .embedding import embed, rows
 from .hyperparameters import (
@@ -65,7 +66,7 @@ def _visible(mask: masks.Mask, lengths: jax.Array | None, segments: jax.Array | 
     return mask if segments is None else mask & masks.same_segment(segments)
 
 
-def unembedding_matrix(params: Any) -> jax.Array:
+def unembedding_matrix(params: Any) -> Any:
     """W_u, which is W_e itself where embeddings are tied."""
     return params.W_e if params.W_u is None else params.W_u
 

@@ -1,17 +1,17 @@
 """Algorithms 3, 4 and 5: attention with one query, with many, and with many heads."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 
-from . import masks
+from . import mask_blocks, masks
+from .attend import attend
+from .attending import AS_PRINTED, Attending, root
 from .contracts import algorithm, is_concrete
-from .linear import affine, aligned, softmax
+from .linear import affine
 from .parameters import AttentionParameters, MHAttentionParameters
 from .tagging import line, stacked
 from .validation import (
@@ -23,55 +23,6 @@ from .validation import (
     require_kind,
     require_shapes,
 )
-
-
-@dataclass(frozen=True)
-class Attending:
-    """What variations change in Algorithm 4; as it stands, nothing.
-
-    Attributes:
-      rotate: (Q or K, t) -> the same shape: turns queries and keys (..., ℓ, d_attn) by their positions (RoPE).
-      score: (S, t_x, t_z, W_r) -> S: changes the scaled scores (..., H, ℓ_x, ℓ_z) before the mask (ALiBi, T5, caps).
-      scale: what scores are multiplied by; 1 / √d_attn unless given.
-      normalise: (Q or K, gamma) -> the same shape: normalises queries and keys (QK-norm), before they turn.
-      inner: (Y, gamma, beta) -> Y: normalises the stacked heads before W_o (sub-LN).
-    """
-
-    rotate: Callable[..., jax.Array] | None = None
-    score: Callable[..., jax.Array] | None = None
-    scale: float | None = None
-    normalise: Callable[..., jax.Array] | None = None
-    inner: Callable[..., jax.Array] | None = None
-
-    def turned(self, A: jax.Array, gamma: jax.Array | None, t: jax.Array | None) -> jax.Array:
-        """Queries or keys (..., heads, ℓ, d_attn) normalised and turned; t (..., ℓ), by default 0, 1, 2, …"""
-        if self.normalise is not None:
-            A = self.normalise(A, gamma)
-        return A if self.rotate is None else self.rotate(A, _positions(t, A, A.shape[-2]))
-
-    def scaled(self, S: jax.Array, d_attn: int) -> jax.Array:
-        """S / √d_attn, or the scale that is given instead."""
-        return S / _root(d_attn, S) if self.scale is None else S * jnp.asarray(self.scale, S.dtype)
-
-    def weights(self, S, mask, d_attn, t_x=None, t_z=None, W_r=None):
-        """Lines 5 and 6 of Algorithm 4: S masked, and the softmax of what then is S / √d_attn."""
-        if self.score is not None:
-            t_x = jnp.arange(S.shape[-2]) if t_x is None else t_x
-            t_z = jnp.arange(S.shape[-1]) if t_z is None else t_z
-            S = self.score(self.scaled(S, d_attn), t_x, t_z, W_r)
-        S = line(5, "S", jnp.where(aligned(mask, S), S, -jnp.inf))
-        return line(6, "A", softmax(S if self.score is not None else self.scaled(S, d_attn)))
-
-
-def _positions(t: jax.Array | None, A: jax.Array, length: int) -> jax.Array:
-    """Positions (..., ℓ) with an axis for the heads of A (..., heads, ℓ, d) where they have axes for a batch."""
-    if t is None:
-        return jnp.arange(length)
-    return t if t.ndim == 1 else t.reshape(*t.shape[:-1], *(1,) * (A.ndim - 1 - t.ndim), length)
-
-
-AS_PRINTED = Attending()
-"""Algorithm 4 as printed."""
 
 
 def _single_query_requires(e, context, params):
@@ -99,7 +50,7 @@ def _head(function: str, name: str, params: Any) -> AttentionParameters:
     return require_fields(function, name, params, may_lack=True)
 
 
-def _axes(params: Any, path: str = "params", **axes: str) -> dict[str, tuple[jax.Array, str]]:
+def _axes(params: Any, path: str = "params", **axes: str) -> dict[str, tuple[Any, str]]:
     """The fields of `params` and their axes, by path, as `require_shapes` takes them; a bias may be missing."""
     given = {field: names for field, names in axes.items() if getattr(params, field) is not None}
     return {f"{path}.{field}": (getattr(params, field), names) for field, names in given.items()}
@@ -123,12 +74,8 @@ def basic_single_query_attention(
     q = line(1, "q", affine(e[..., None, :], params.W_q, params.b_q)[..., 0, :])
     k = line(2, "k", affine(context, params.W_k, params.b_k))
     v = line(3, "v", affine(context, params.W_v, params.b_v))
-    alpha = line(4, "alpha", jax.nn.softmax((k @ q[..., None])[..., 0] / _root(q.shape[-1], q), axis=-1))
+    alpha = line(4, "alpha", jax.nn.softmax((k @ q[..., None])[..., 0] / root(q.shape[-1], q), axis=-1))
     return line(5, "v_tilde", (alpha[..., None, :] @ v)[..., 0, :])
-
-
-def _root(d_attn: int, like: jax.Array) -> jax.Array:
-    return jnp.sqrt(jnp.asarray(d_attn, like.dtype))
 
 
 def _attention_requires(
@@ -173,10 +120,11 @@ def _require_mask(function: str, mask: masks.Mask, X: tuple[int, ...], Z: tuple[
     if mask.predicate in (masks.full.predicate, masks.causal.predicate):
         require_batch(function, X=X[:-2], Z=Z[:-2])
         return  # the paper's two masks: every query sees the first key
-    table = masks.dense(mask, X[-2], Z[-2], function=function)
+    table = jax.eval_shape(lambda mask: masks.dense(mask, X[-2], Z[-2], function=function), mask)
     require_batch(function, mask=table.shape[:-2], X=X[:-2], Z=Z[:-2])
-    if is_concrete(table):
-        empty = ~np.asarray(table).any(axis=-1)
+    seen = mask_blocks.sees(mask, X[-2], Z[-2])
+    if is_concrete(seen):
+        empty = ~np.asarray(seen)
         if empty.any():
             index = [int(i) for i in np.argwhere(empty)[0]]
             raise ValueError(
@@ -215,39 +163,7 @@ def attention(
     Q = line(1, "Q", attending.turned(affine(X, params.W_q, params.b_q), params.gamma_q, t_x))
     K = line(2, "K", attending.turned(affine(Z, params.W_k, params.b_k), params.gamma_k, t_z))
     V = line(3, "V", affine(Z, params.W_v, params.b_v))
-    table = masks.dense(mask, X.shape[-2], Z.shape[-2])
-    return answer(Q, K, V, masks.for_heads(table, params.W_q.ndim - 2), attending, t_x, t_z, W_r)
-
-
-def answer(
-    Q: Float[Array, "*#batch l_x d_attn"],
-    K: Float[Array, "*#batch_kv l_z d_attn"],
-    V: Float[Array, "*#batch_kv l_z d_out"],
-    mask: Bool[Array, "*mask l_x l_z"],
-    attending: Attending = AS_PRINTED,
-    t_x: Int[Array, "*some l_x"] | None = None,
-    t_z: Int[Array, "*some_z l_z"] | None = None,
-    W_r: Float[Array, "rows H"] | None = None,
-) -> Float[Array, "*batch l_x d_out"]:
-    """Lines 4 to 6 of Algorithm 4, for queries, keys and values that are already there.
-
-    Args:
-      Q: (..., ℓ_x, d_attn). K: (..., ℓ_z, d_attn). V: (..., ℓ_z, d_out). mask: boolean (..., ℓ_x, ℓ_z).
-      attending, t_x, t_z, W_r: as `attention`.
-    """
-    S = line(4, "S", by_groups(Q, K.mT))
-    A = attending.weights(S, mask, Q.shape[-1], t_x, t_z, W_r)
-    return line(6, "V_tilde", by_groups(A, V))
-
-
-def by_groups(A: jax.Array, B: jax.Array) -> jax.Array:
-    """A @ B by head, where H/H_kv consecutive heads of A (..., H, ·, ·) go with each of B (..., H_kv, ·, ·)."""
-    if A.ndim < 3 or B.ndim < 3 or A.shape[-3] == B.shape[-3]:
-        return A @ B
-    *batch, H, rows, inner = A.shape
-    # The rows of a group's heads stand below each other: one product for each key head, and no copy of keys.
-    grouped = A.reshape(*batch, B.shape[-3], H // B.shape[-3] * rows, inner) @ B
-    return grouped.reshape(*grouped.shape[:-3], H, rows, B.shape[-1])
+    return attend(Q, K, V, mask, attending, t_x, t_z, W_r, heads=params.W_q.ndim - 2)
 
 
 def _mh_attention_requires(X, Z, params, mask, attending=AS_PRINTED, t_x=None, t_z=None, W_r=None):

@@ -6,6 +6,7 @@ from jaxtyping import Array, Float, Int
 
 from .contracts import algorithm
 from .linear import affine, aligned
+from .quantization import QuantizedMatrix
 from .tagging import line
 from .validation import (
     as_arrays,
@@ -15,9 +16,11 @@ from .validation import (
 )
 
 
-def rows(table: jax.Array, index: jax.Array) -> jax.Array:
+def rows(table: jax.Array | QuantizedMatrix, index: jax.Array) -> jax.Array:
     """`table[index]`, with nan for an index out of range, which JAX by itself would clamp or wrap."""
     index = jnp.where(index < 0, table.shape[0], index)
+    if isinstance(table, QuantizedMatrix):
+        return table.rows(index)
     return table.at[index].get(mode="fill", fill_value=jnp.nan)
 
 
@@ -94,7 +97,7 @@ def within(x: jax.Array, lengths: jax.Array | None) -> jax.Array:
 
 def embed(
     x: Int[Array, "*batch l"],
-    W_e: Float[Array, "N_V d_e"],
+    W_e: Float[Array | QuantizedMatrix, "N_V d_e"],
     W_p: Float[Array, "... _ d_e"] | None,
     lengths: Int[Array, "*batch"] | None = None,
     scale: float = 1.0,

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from .activations import gelu, relu
-from .attention import Attending
+from .attending import Attending
 from .normalization import layer_norm
 from .placement import POST, PRE, Norm, Normalise, Norms, Placement
 from .vocabulary import Vocabulary

@@ -2,6 +2,9 @@
 
 import jax
 import jax.numpy as jnp
+from jax import lax
+
+from .quantization import LARGEST, QuantizedMatrix
 
 
 def affine(X: jax.Array, W: jax.Array, b: jax.Array | None = None) -> jax.Array:
@@ -12,18 +15,54 @@ def affine(X: jax.Array, W: jax.Array, b: jax.Array | None = None) -> jax.Array:
 
     Args:
       X: (..., ℓ, d_in).
-      W: (d_out, d_in), or a stack (*heads, d_out, d_in).
+      W: (d_out, d_in), or a stack (*heads, d_out, d_in); an array or a `QuantizedMatrix`.
       b: (d_out,) or (*heads, d_out).
     Returns:
       (..., ℓ, d_out), or (..., *heads, ℓ, d_out) for a stack.
     """
     *batch, length, d_in = X.shape
     *heads, d_out, _ = W.shape
-    Y = X.reshape(-1, d_in) @ W.reshape(-1, d_in).T
+    rows = X.reshape(-1, d_in)
+    if isinstance(W, QuantizedMatrix):
+        Y = integer_product(rows, W)
+    else:
+        if len(rows) == 1:  # XLA's CPU backend would compute a row anew for every row of W; what it gathers it does not
+            rows = rows[:, jnp.arange(d_in)]
+        Y = rows @ W.reshape(-1, d_in).T
     if b is not None:
         Y = Y + b.reshape(1, -1)
     Y = Y.reshape(*batch, length, *heads, d_out)
     return jnp.moveaxis(Y, len(batch), -2) if heads else Y
+
+
+def integer_product(X: jax.Array, W: QuantizedMatrix) -> jax.Array:
+    """X W^T (n, d_out) for rows X (n, d_in), as exact as in floating-point numbers.
+
+    With one scale for each row of W it is computed in integers: a row of X is
+
+        x ≈ m / 127 · (x_1 + x_2 / 254 + x_3 / 254²),    m = max |x|,    with integers |x_k| ≤ 127,
+
+    up to m · 2^-24, and products and sums of integers are exact. CPUs multiply these four at a time.
+    """
+    if W.scales.shape[-1] > 1:
+        return X @ W.matrix().reshape(-1, W.shape[-1]).T
+    scale, digits = _digits(wide(X))
+    integers = W.integers.reshape(-1, W.shape[-1])
+    sums = lax.dot_general(digits, integers, (((2,), (1,)), ((), ())), preferred_element_type=jnp.int32)
+    value = jnp.zeros((), scale.dtype)
+    for of_digit in sums[::-1]:
+        value = value / (2 * LARGEST) + of_digit.astype(scale.dtype)
+    return (value * scale).astype(X.dtype) * W.scales.reshape(1, -1)
+
+
+def _digits(X: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Scales (n, 1) and digits (k, n, d), int8, of rows X (n, d): as many as the type of X has significant bytes."""
+    scale = jnp.abs(X).max(axis=-1, keepdims=True) / LARGEST
+    rest, digits = X / jnp.where(scale == 0, 1, scale), []
+    for _ in range(-(-jnp.finfo(X.dtype).nmant // 8)):
+        digits.append(jnp.round(rest))
+        rest = (rest - digits[-1]) * (2 * LARGEST)
+    return scale, jnp.stack(digits).astype(jnp.int8)
 
 
 def aligned(v: jax.Array, X: jax.Array) -> jax.Array:

@@ -1,4 +1,4 @@
-"""Masks as predicates of (query position, key position), eq. (3), and the adapters from other conventions.
+"""Masks as predicates of (query position, key position), eq. (3).
 
 The library's convention is the paper's: **true means "may attend"**. `mask[t_x, t_z]` has a row for each query and a
 column for each key, as everything else here has a row for each token (the paper's `Mask` is its transpose).
@@ -11,9 +11,25 @@ import jax
 import jax.numpy as jnp
 from flax import struct
 
-from .contracts import is_concrete
 from .linear import aligned
+from .mask_adapters import from_additive, from_padding, from_torch
 from .validation import as_arrays
+
+__all__ = [
+    "Mask",
+    "MaskLike",
+    "as_mask",
+    "causal",
+    "dense",
+    "for_heads",
+    "from_additive",
+    "from_padding",
+    "from_torch",
+    "full",
+    "padding",
+    "same_segment",
+    "window",
+]
 
 MaskLike = Any  # a Mask, a predicate of (t_x, t_z), or a boolean array (..., ℓ_x, ℓ_z)
 
@@ -24,19 +40,29 @@ class Mask:
 
     `predicate(t_x, t_z, *arguments)` is called with broadcastable integer arrays. It is static under `jit`: use a
     module-level function, since a lambda made anew at each call compiles anew at each call. `arguments` are traced.
+
+    `reach(first, last, l_z, *arguments)` is optional and makes long sequences fast: it gives the first key, and the one
+    after the last, that queries `first` to `last` may see, for the whole batch; all keys unless given.
     """
 
     predicate: Callable = struct.field(pytree_node=False)
     arguments: tuple = ()
+    reach: Callable | None = struct.field(pytree_node=False, default=None)
 
     def __call__(self, t_x: jax.Array, t_z: jax.Array) -> jax.Array:
         return self.predicate(t_x, t_z, *self.arguments)
 
+    def keys(self, first: jax.Array, last: jax.Array, l_z: int) -> tuple[jax.Array, jax.Array]:
+        """The keys outside of which queries `first` to `last` see nothing: the first, and the one after the last."""
+        begin, end = (0, l_z) if self.reach is None else self.reach(first, last, l_z, *self.arguments)
+        begin = jnp.clip(jnp.asarray(begin, first.dtype), 0, l_z)
+        return begin, jnp.clip(jnp.asarray(end, first.dtype), begin, l_z)
+
     def __and__(self, other: MaskLike) -> "Mask":
-        return Mask(_both, (self, as_mask(other)))
+        return Mask(_both, (self, as_mask(other)), _keys_of_both)
 
     def __or__(self, other: MaskLike) -> "Mask":
-        return Mask(_either, (self, as_mask(other)))
+        return Mask(_either, (self, as_mask(other)), _keys_of_either)
 
     def __invert__(self) -> "Mask":
         return Mask(_not, (self,))
@@ -69,20 +95,20 @@ def _at(segments: jax.Array, t: jax.Array) -> jax.Array:
 
 
 def _both(t_x, t_z, a, b):
-    return jnp.logical_and(*_tables(t_x, t_z, a, b))
+    return jnp.logical_and(*_both_say(t_x, t_z, a, b))
 
 
 def _either(t_x, t_z, a, b):
-    return jnp.logical_or(*_tables(t_x, t_z, a, b))
+    return jnp.logical_or(*_both_say(t_x, t_z, a, b))
 
 
 def _not(t_x, t_z, a):
-    return ~_table("mask", a, t_x, t_z)
+    return ~said_by("mask", a, t_x, t_z)
 
 
-def _tables(t_x, t_z, a, b):
+def _both_say(t_x, t_z, a, b):
     """What two masks say, with as many axes each."""
-    a, b = _table("mask", a, t_x, t_z), _table("mask", b, t_x, t_z)
+    a, b = said_by("mask", a, t_x, t_z), said_by("mask", b, t_x, t_z)
     try:
         jnp.broadcast_shapes(a.shape, b.shape)
     except ValueError:
@@ -90,7 +116,7 @@ def _tables(t_x, t_z, a, b):
     return aligned(a, b), aligned(b, a)
 
 
-def _table(function: str, mask: Callable, t_x: jax.Array, t_z: jax.Array) -> jax.Array:
+def said_by(function: str, mask: Callable, t_x: jax.Array, t_z: jax.Array) -> jax.Array:
     """What a mask's predicate says of these positions, which has to be boolean."""
     said = mask(t_x, t_z)
     dtype = getattr(said, "dtype", type(said).__name__)
@@ -99,7 +125,41 @@ def _table(function: str, mask: Callable, t_x: jax.Array, t_z: jax.Array) -> jax
     return jnp.asarray(said)
 
 
-def _look_up(t_x, t_z, array):
+def _keys_not_later(first, last, l_z):
+    return 0, last + 1
+
+
+def _keys_before(first, last, l_z, lengths):
+    return 0, jnp.max(lengths)
+
+
+def _keys_near(first, last, l_z, width):
+    width = jnp.minimum(jnp.max(width).astype(last.dtype), l_z + last)  # the greatest integer is "everything"
+    return first - width + 1, last + width
+
+
+def _keys_same(first, last, l_z, segments):
+    if segments.shape[-1] != l_z:
+        return 0, l_z
+    t = jnp.arange(l_z)
+    asked = (t >= first) & (t <= last)
+    lowest = jnp.min(jnp.where(asked, segments, jnp.iinfo(segments.dtype).max))
+    highest = jnp.max(jnp.where(asked, segments, jnp.iinfo(segments.dtype).min))
+    seen = ((segments >= lowest) & (segments <= highest)).reshape(-1, l_z).any(axis=0)
+    return jnp.argmax(seen), l_z - jnp.argmax(seen[::-1])
+
+
+def _keys_of_both(first, last, l_z, a, b):
+    (begin_a, end_a), (begin_b, end_b) = a.keys(first, last, l_z), b.keys(first, last, l_z)
+    return jnp.maximum(begin_a, begin_b), jnp.minimum(end_a, end_b)
+
+
+def _keys_of_either(first, last, l_z, a, b):
+    (begin_a, end_a), (begin_b, end_b) = a.keys(first, last, l_z), b.keys(first, last, l_z)
+    return jnp.minimum(begin_a, begin_b), jnp.maximum(end_a, end_b)
+
+
+def look_up(t_x, t_z, array):
     # The positions of a dense evaluation are 0 … ℓ-1 in order, so the array is its own answer.
     return array
 
@@ -107,7 +167,7 @@ def _look_up(t_x, t_z, array):
 full = Mask(_everything)
 """Eq. (3), first case: bidirectional attention, every token may attend to every token."""
 
-causal = Mask(_not_later)
+causal = Mask(_not_later, reach=_keys_not_later)
 """Eq. (3), second case: unidirectional attention, a token may attend to itself and to those before it."""
 
 
@@ -117,14 +177,15 @@ def padding(lengths: jax.Array) -> Mask:
     Raises:
       TypeError: if `lengths` are not integers.
     """
-    return Mask(_before, (_integers("masks.padding", "lengths", lengths).astype(int),))  # the type of a position
+    lengths = _integers("masks.padding", "lengths", lengths).astype(int)  # the type of a position
+    return Mask(_before, (lengths,), _keys_before)
 
 
 def window(width: jax.Array | int) -> Mask:
     """A sliding window: a token may attend to those less than `width` before or after it. With `causal` it sees `width`
     tokens, itself included.
     """
-    return Mask(_near, (jnp.asarray(width),))
+    return Mask(_near, (jnp.asarray(width),), _keys_near)
 
 
 def same_segment(segments: jax.Array) -> Mask:
@@ -133,7 +194,7 @@ def same_segment(segments: jax.Array) -> Mask:
     Raises:
       TypeError: if `segments` are not integers.
     """
-    return Mask(_same, (_integers("masks.same_segment", "segments", segments),))
+    return Mask(_same, (_integers("masks.same_segment", "segments", segments),), _keys_same)
 
 
 def _integers(function: str, name: str, values: Any) -> jax.Array:
@@ -162,7 +223,7 @@ def as_mask(mask: MaskLike, *, function: str = "masks") -> Mask:
                 "by name: masks.from_additive (0 keeps, -inf drops), masks.from_torch (true drops), masks.from_padding "
                 "(true or 1 marks a real token of the context)"
             )
-        return Mask(_look_up, (jnp.asarray(array),))
+        return Mask(look_up, (jnp.asarray(array),))
     raise TypeError(
         f"{function}: mask is of type {type(mask).__name__}, expected a predicate of (t_x, t_z) or a boolean array"
     )
@@ -175,7 +236,7 @@ def dense(mask: MaskLike, l_x: int, l_z: int, *, function: str = "masks") -> jax
       TypeError: if what a predicate returns is not boolean.
       ValueError: if an array, or what a predicate returns, does not end in (ℓ_x, ℓ_z).
     """
-    array = _table(function, as_mask(mask, function=function), jnp.arange(l_x)[:, None], jnp.arange(l_z)[None, :])
+    array = said_by(function, as_mask(mask, function=function), jnp.arange(l_x)[:, None], jnp.arange(l_z)[None, :])
     if array.ndim < 2 or array.shape[-2] not in (1, l_x) or array.shape[-1] not in (1, l_z):
         raise ValueError(
             f"{function}: mask has shape {array.shape}, expected (..., ℓ_x, ℓ_z) = (..., {l_x}, {l_z}): "
@@ -187,66 +248,3 @@ def dense(mask: MaskLike, l_x: int, l_z: int, *, function: str = "masks") -> jax
 def for_heads(table: jax.Array, axes: int) -> jax.Array:
     """A dense mask (..., ℓ_x, ℓ_z) with `axes` axes of size one before the last two, where heads stand."""
     return table.reshape(*table.shape[:-2], *(1,) * axes, *table.shape[-2:])
-
-
-def from_additive(bias: jax.Array) -> jax.Array:
-    """A boolean mask from one that is added to the scores: 0 keeps, -inf (or the dtype's least value) drops.
-
-    Raises:
-      TypeError: if the mask is not of a floating dtype.
-      ValueError: if a value is neither, as in a learned or positional bias, which no mask can express. (A row whose
-        values cannot be seen, and hold another, keeps nothing: attention then gives nan.)
-    """
-    (bias,) = as_arrays("masks.from_additive", mask=bias)
-    if not jnp.issubdtype(bias.dtype, jnp.floating):
-        raise TypeError(f"masks.from_additive: the mask has dtype {bias.dtype}, expected a floating dtype")
-    bias = jnp.asarray(bias)
-    drops = bias <= jnp.finfo(bias.dtype).min
-    return _legal_rows(
-        ~drops,
-        drops | (bias == 0),
-        "masks.from_additive: the mask holds other values than 0 and -inf (or the dtype's least value)",
-    )
-
-
-def from_torch(mask: jax.Array) -> jax.Array:
-    """A boolean mask from PyTorch's `MultiheadAttention`, where true means *drop*.
-
-    (`scaled_dot_product_attention` is the other way round: true means keep there, as here.)
-
-    Raises:
-      TypeError: if the mask is not boolean; PyTorch adds one of floats to the scores, see `from_additive`.
-    """
-    (mask,) = as_arrays("masks.from_torch", mask=mask)
-    if mask.dtype != bool:
-        raise TypeError(
-            f"masks.from_torch: the mask has dtype {mask.dtype}, expected bool; one of floats is for "
-            "masks.from_additive"
-        )
-    return ~jnp.asarray(mask)
-
-
-def from_padding(real: jax.Array) -> jax.Array:
-    """A mask (..., 1, ℓ_z) from Hugging Face's `attention_mask` (..., ℓ_z): true or 1 marks a real token.
-
-    Raises:
-      TypeError: if it holds neither booleans nor integers.
-      ValueError: if an integer is neither 0 nor 1. (Where this cannot be seen, the row keeps nothing, and attention
-        gives nan.)
-    """
-    (real,) = as_arrays("masks.from_padding", mask=real)
-    if not (real.dtype == bool or jnp.issubdtype(real.dtype, jnp.integer)):
-        raise TypeError(f"masks.from_padding: the mask has dtype {real.dtype}, expected bool, or integers 0 and 1")
-    real = jnp.asarray(real).astype(int)
-    keep = _legal_rows(
-        real == 1, (real == 0) | (real == 1), "masks.from_padding: the mask holds other values than 0 and 1"
-    )
-    return keep[..., None, :]
-
-
-def _legal_rows(keep: jax.Array, legal: jax.Array, complaint: str) -> jax.Array:
-    """The rows of `keep`: those that are not all legal raise where they can be seen, and keep nothing where not."""
-    legal = legal.all(axis=-1, keepdims=True)
-    if is_concrete(legal) and not bool(legal.all()):
-        raise ValueError(complaint)
-    return keep & legal

@@ -26,6 +26,7 @@ from .losses import d_loss, e_loss, ed_loss
 from .masking import mask_tokens
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .practice import AS_PRINTED, Practice
+from .quantization import require_unquantized
 from .tagging import line, stacked
 from .validation import (
     as_arrays,
@@ -108,6 +109,7 @@ def _value_and_grad(loss: Callable, scale: float) -> Callable:
 
 def _training_requires(function, data, params, epochs, optimizer, optimizer_state, batch_size, **flags):
     """What the three of them require besides what their architecture does; gives the counts as integers."""
+    require_unquantized(function, params)
     refuse_nan(function, {"params": params})
     for name, array in data.items():
         if array.ndim != 2:

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .contracts import is_concrete, spell
+from .quantization import QuantizedMatrix, is_quantized, require_whole
 
 
 def as_arrays(function: str, **values: Any) -> list[Any]:
@@ -20,7 +21,7 @@ def as_arrays(function: str, **values: Any) -> list[Any]:
 
 
 def _as_array(function: str, name: str, value: Any) -> Any:
-    if not isinstance(value, jax.Array | np.ndarray):
+    if not isinstance(value, jax.Array | np.ndarray | QuantizedMatrix):
         try:
             value = np.asarray(value) if is_concrete(value) else jnp.asarray(value)
         except ValueError:
@@ -58,10 +59,10 @@ def require_fields(function: str, name: str, params: Any, *, may_lack: bool = Fa
         path = f"{name}.{spell(path)}"
         (array,) = as_arrays(function, **{path: value})
         require_floats(function, **{path: array})
-        return jnp.asarray(array)
+        return require_whole(function, path, array) if is_quantized(array) else jnp.asarray(array)
 
     def is_leaf(part):
-        return isinstance(part, list | tuple) or (part is None and not may_lack)
+        return isinstance(part, list | tuple | QuantizedMatrix) or (part is None and not may_lack)
 
     return jax.tree_util.tree_map_with_path(field, params, is_leaf=is_leaf)
 
@@ -98,7 +99,7 @@ def require_shapes(function: str, **specification: tuple[Any, str]) -> dict[str,
     sizes: dict[str, int] = {}
     source: dict[str, str] = {}
     for name, (array, axes) in specification.items():
-        shape, names = jnp.shape(array), axes.split()
+        shape, names = tuple(array.shape), axes.split()
         free = names[0] == "..."
         names = names[1:] if free else names
         if len(shape) < len(names) or (len(shape) > len(names) and not free):

@@ -21,9 +21,9 @@ from ..parameters import DTransformerParameters, EDTransformerParameters
 from ..tagging import line, stacked
 from ..validation import require_count, require_key
 from .buckets import bucket, cut
-from .contracts import bucketed, d_prompt, ed_context, require_at_most, require_room
+from .contracts import NO_TOKEN, bucketed, d_prompt, ed_context, refuse_undrawn, require_at_most, require_room
 from .decoding import d_prefill, d_step, ed_prefill, ed_step
-from .drawing import NO_TOKEN, Drawing, Text, draw
+from .drawing import Drawing, Text, draw
 from .filters import FilterLike
 
 __all__ = ["NO_TOKEN", "d_inference", "draw", "ed_inference"]
@@ -75,6 +75,7 @@ def d_inference(
         hyperparameters=hp,
         steps=bucket(length, hp.l_max),
     )
+    refuse_undrawn(name, y, params)
     return line(8, "y", cut(y, length))
 
 
@@ -164,6 +165,7 @@ def ed_inference(
         hyperparameters=hp,
         l_max=l_max,
     )
+    refuse_undrawn(name, x_hat, params)
     if z.ndim > 1 or not is_concrete(x_hat):
         return x_hat
     ends = np.flatnonzero(np.asarray(x_hat)[1:] == hp.eos_token)  # with some models (BART) bos_token is the same

@@ -23,9 +23,8 @@ from ..parameters import DTransformerParameters, EDTransformerParameters
 from ..validation import require_count, require_number
 from .buckets import bucket, cut
 from .cache import EDCache, with_slots
-from .contracts import bucketed, d_prompt, ed_context, require_at_most, require_room
+from .contracts import NO_TOKEN, bucketed, d_prompt, ed_context, refuse_undrawn, require_at_most, require_room
 from .decoding import d_prefill, d_step, ed_prefill, ed_step
-from .drawing import NO_TOKEN
 from .hypotheses import Hypotheses, search
 
 
@@ -64,6 +63,7 @@ def d_beam_search(
     found = _d_beam_search(
         *bucketed(x, lengths, hp.l_max), params, np.asarray(length), hyperparameters=hp, steps=steps, **options
     )
+    refuse_undrawn(name, found.sequences, params)
     return found._replace(sequences=cut(found.sequences, length))
 
 
@@ -125,6 +125,7 @@ def ed_beam_search(
         steps=steps,
         **options,
     )
+    refuse_undrawn(name, found.sequences, params)
     return found._replace(sequences=cut(found.sequences, length))
 
 

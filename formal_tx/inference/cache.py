@@ -11,11 +11,14 @@ from jax import lax
 
 from .. import masks
 from ..architectures import Attend
-from ..attention import AS_PRINTED, Attending, answer, by_groups, join_heads
+from ..attend import attend, dense
+from ..attending import AS_PRINTED, Attending
+from ..attention import join_heads
 from ..linear import affine, aligned
 from ..tagging import stacked
 
-_answer_by_head = stacked("heads", axis=-3)(answer)
+_attend_by_head = stacked("heads", axis=-3)(attend)
+_dense_by_head = stacked("heads", axis=-3)(dense)
 
 
 @struct.dataclass
@@ -60,10 +63,9 @@ def keep_attend(attending: Attending = AS_PRINTED, W_r: jax.Array | None = None)
 
     def attend(X, W, state, window):
         del state
-        Q, kept, length = _queries(X, W.heads, attending), _keys_and_values(X, W.heads, attending), X.shape[-2]
+        Q, kept = _queries(X, W.heads, attending), _keys_and_values(X, W.heads, attending)
         see = masks.causal if window is None else masks.causal & masks.window(window)
-        mask = masks.dense(see, length, length)
-        return join_heads(_answer_by_head(Q, kept.K, kept.V, mask, attending, None, None, W_r), W, attending), kept
+        return join_heads(_attend_by_head(Q, kept.K, kept.V, see, attending, W_r=W_r), W, attending), kept
 
     return attend
 
@@ -78,36 +80,36 @@ def with_slots(kept: KeyValueCache, slots: int) -> KeyValueCache:
 
 
 def cached_attend(t: jax.Array, attending: Attending = AS_PRINTED, W_r: jax.Array | None = None) -> Attend:
-    """Line 6 of Algorithm 10 (and 14 of Algorithm 8) for one token at position `t` (), or (...) for each sequence.
+    """Line 6 of Algorithm 10 for tokens at positions `t` (..., n), consecutive in each sequence.
 
-    By causality it is what the whole sequence would give. The layer's cache supplies the tokens before `t`; the new
-    state is the new token's keys and values alone, to be written by `write`.
+    By causality it is what the whole sequence would give. The layer's cache supplies the tokens before them; the new
+    state is the new tokens' keys and values alone, to be written by `write`.
     """
 
     def attend(X, W, cache, window):
-        now = t[..., None]
-        Q = _queries(X, W.heads, attending, now)
-        new = _keys_and_values(X, W.heads, attending, now)
-        mask = _before(jnp.arange(cache.slots), t, window)
-        return join_heads(_answer(Q, cache, new, mask, attending, t, W_r), W, attending), new
+        Q, new = _queries(X, W.heads, attending, t), _keys_and_values(X, W.heads, attending, t)
+        slots = jnp.broadcast_to(jnp.arange(cache.slots), (*t.shape[:-1], cache.slots))
+        K, V = (_among(past, of_new, slots, t) for past, of_new in ((cache.K, new.K), (cache.V, new.V)))
+        return join_heads(_dense_by_head(Q, K, V, _seen(slots, t, window), attending, t, slots, W_r), W, attending), new
 
     return attend
 
 
-def _before(slots: jax.Array, t: jax.Array, window: jax.Array | None) -> jax.Array:
-    """Which slots (..., 1, 1, slots) hold a token before `t` (...) that it sees; axes for heads and for queries."""
-    now = t[..., None, None, None]
-    distance = now - aligned(slots, now)
-    return distance > 0 if window is None else (distance > 0) & (distance < window.astype(distance.dtype))
+def _among(past: jax.Array, new: jax.Array, slots: jax.Array, t: jax.Array) -> jax.Array:
+    """Keys or values (..., H, slots, d) with the new ones (..., H, n, d) in the slots `t` (..., n).
+
+    A choice that is made as the layer's part of the cache is read: it costs nothing, and copies nothing.
+    """
+    i = (slots - t[..., :1])[..., None, :, None]  # which of the new ones stands in a slot, if one does
+    if t.shape[-1] > 1:
+        new = jnp.take_along_axis(new, jnp.clip(i, 0, t.shape[-1] - 1), axis=-2)
+    return jnp.where((i >= 0) & (i < t.shape[-1]), new, past)
 
 
-def _answer(Q, past, new, mask, attending, t, W_r):
-    """Lines 4 to 6 of Algorithm 4 for keys in two parts: to write the new one among the past ones would copy them."""
-    S = jnp.concatenate([by_groups(Q, past.K.mT), by_groups(Q, new.K.mT)], axis=-1)
-    mask = jnp.pad(mask, [(0, 0)] * (mask.ndim - 1) + [(0, 1)], constant_values=True)
-    t_z = jnp.concatenate([jnp.broadcast_to(jnp.arange(past.slots), (*t.shape, past.slots)), t[..., None]], axis=-1)
-    A = attending.weights(S, mask, Q.shape[-1], t[..., None], t_z, W_r)
-    return by_groups(A[..., :-1], past.V) + by_groups(A[..., -1:], new.V)
+def _seen(slots: jax.Array, t: jax.Array, window: jax.Array | None) -> jax.Array:
+    """Which slots (..., 1, n, slots) hold what the tokens at `t` (..., n) see; with an axis for heads."""
+    distance = (t[..., :, None] - slots[..., None, :])[..., None, :, :]
+    return distance >= 0 if window is None else (distance >= 0) & (distance < window.astype(distance.dtype))
 
 
 def write(cache: KeyValueCache, new: KeyValueCache, t: jax.Array) -> KeyValueCache:
@@ -144,7 +146,7 @@ def context_attend(z_lengths: jax.Array, attending: Attending = AS_PRINTED) -> A
         del window
         real = z_lengths[..., None, None, None]
         mask = aligned(jnp.arange(cache.slots), real) < real
-        Y_h = _answer_by_head(_queries(X, W.heads, attending), cache.K, cache.V, mask, attending)
+        Y_h = _dense_by_head(_queries(X, W.heads, attending), cache.K, cache.V, mask, attending)
         return join_heads(Y_h, W, attending), None
 
     return attend

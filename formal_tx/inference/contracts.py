@@ -17,12 +17,13 @@ from ..parameters import EDTransformerParameters
 from ..validation import as_arrays, require_count
 from .buckets import bucket, on_device, padded
 
+NO_TOKEN = -1  # what a token is when its distribution is nan; embedding it gives nan again
+
 
 def d_prompt(function: str, x: Any, params: Any, hyperparameters: Any, lengths: Any) -> tuple[Any, Any, Any]:
     """Prompts, parameters and lengths in canonical form."""
     require_hyperparameters(function, hyperparameters, "DTransformerHyperparameters")
     canonical = d_requires(on_device(x), params, hyperparameters, on_device(lengths), function=function)
-    refuse_nan(function, {"params": canonical["params"]})
     return canonical["x"], canonical["params"], canonical["lengths"]
 
 
@@ -32,8 +33,19 @@ def ed_context(function: str, z: Any, params: Any, hyperparameters: Any, z_lengt
     params = require_parameters(function, params, EDTransformerParameters, hyperparameters)
     z, z_lengths = token_sequences(function, "z", on_device(z), hyperparameters, on_device(z_lengths))
     require_special_tokens(function, hyperparameters, "bos and eos tokens")
-    refuse_nan(function, {"params": params})
     return z, params, z_lengths
+
+
+def refuse_undrawn(function: str, tokens: Any, params: Any) -> None:
+    """If a token is none because a parameter holds nan, say which one; tokens that cannot be seen may be such.
+
+    Asked when the tokens are there: to look for nan beforehand takes as long as several of them.
+
+    Raises:
+      ValueError: names the parameter and the first index of a nan.
+    """
+    if not is_concrete(tokens) or (np.asarray(tokens) == NO_TOKEN).any():
+        refuse_nan(function, {"params": params})
 
 
 def bucketed(x: Any, lengths: Any, l_max: int) -> tuple[Any, Any]:

@@ -35,7 +35,7 @@ from .cache import (
     with_slots,
     write,
 )
-from .drawing import NO_TOKEN
+from .contracts import NO_TOKEN
 
 
 def d_prefill(
@@ -96,7 +96,7 @@ def d_step(
 @partial(jax.jit, static_argnames=("hyperparameters",))
 def _d_step(token, t, cache, params, hyperparameters):
     token, positions = _at(token, t, cache)
-    attend = cached_attend(t, hyperparameters.attending, params.W_r)
+    attend = cached_attend(positions, hyperparameters.attending, params.W_r)
     logits, new = d_layers(token, params, hyperparameters, attend, positions=positions, states=cache)
     return logits[..., 0, :], write(cache, new, t)
 
@@ -158,7 +158,7 @@ def ed_step(
 @partial(jax.jit, static_argnames=("hyperparameters",))
 def _ed_step(token, t, cache, params, hyperparameters):
     token, positions = _at(token, t, cache.past)
-    attend = jax.named_scope("self_attention")(cached_attend(t, hyperparameters.decoder_attending, params.W_rx))
+    attend = jax.named_scope("self_attention")(cached_attend(positions, hyperparameters.decoder_attending, params.W_rx))
     cross_attend = jax.named_scope("cross_attention")(context_attend(cache.z_lengths, hyperparameters.cross_attending))
     states = (cache.past, cache.context)
     logits, (new, _) = decode(token, params, hyperparameters, attend, cross_attend, positions=positions, states=states)

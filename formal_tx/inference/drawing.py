@@ -11,11 +11,9 @@ from ..contracts import is_concrete
 from ..embedding import within
 from ..linear import wide
 from ..validation import require_positive
-from .contracts import require_tokens
+from .contracts import NO_TOKEN, require_tokens
 from .filters import Filter, as_filters, compose
 from .filters import temperature as divided_by
-
-NO_TOKEN = -1  # what a token is when its distribution is nan; embedding it gives nan again
 
 
 def draw(
@@ -38,7 +36,7 @@ def draw(
     # The largest logit is taken off first: a small τ must not make several of them infinite.
     scaled = (logits - logits.max(axis=-1, keepdims=True)) / jnp.where(temperature > 0, temperature, jnp.nan)
     y = jnp.argmax(scaled + jax.random.gumbel(key, scaled.shape, scaled.dtype), axis=-1)
-    return jnp.where(jnp.isnan(scaled).any(axis=-1), NO_TOKEN, y)
+    return jnp.where(jnp.isnan(scaled.max(axis=-1)), NO_TOKEN, y)  # max is nan where any of them is
 
 
 @struct.dataclass

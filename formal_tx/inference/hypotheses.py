@@ -11,7 +11,7 @@ from jax import lax
 
 from ..linear import aligned, wide
 from .buckets import SMALLEST
-from .drawing import NO_TOKEN
+from .contracts import NO_TOKEN
 
 
 class Hypotheses(NamedTuple):

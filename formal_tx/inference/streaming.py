@@ -12,7 +12,8 @@ from jaxtyping import Array, Int, PRNGKeyArray
 from ..hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
 from ..parameters import DTransformerParameters, EDTransformerParameters
 from ..validation import require_count, require_key
-from .contracts import bucketed, d_prompt, ed_context, require_at_most, require_one, require_room
+from .buckets import bucket
+from .contracts import bucketed, d_prompt, ed_context, refuse_undrawn, require_at_most, require_one, require_room
 from .decoding import d_prefill, d_step, ed_prefill, ed_step
 from .drawing import Drawing, Text
 from .filters import FilterLike
@@ -50,8 +51,10 @@ def d_stream(
     length = room if length is None else require_count(name, "length", length, at_least=1)
     require_room(name, x, None, length, hp.l_max)
     drawing = Drawing.of(name, temperature, filters, stop, params.W_e.dtype, hp.N_V)
-    begun = _d_begin(*bucketed(x, None, hp.l_max), params, drawing, hyperparameters=hp)
-    return _tokens(d_step, begun, x.shape[-1] - 1, length, params, drawing, require_key(name, key), hp)
+    prompt, l = bucketed(x, None, hp.l_max)
+    slots = min(prompt.shape[-1] + bucket(length, hp.l_max), hp.l_max)
+    begun = _d_begin(prompt, l, params, drawing, hyperparameters=hp, slots=slots)
+    return _tokens(name, d_step, begun, x.shape[-1] - 1, length, params, drawing, require_key(name, key), hp)
 
 
 def ed_stream(
@@ -74,13 +77,13 @@ def ed_stream(
     l_max = require_at_most(name, "l_max", l_max, hp.l_max)
     drawing = Drawing.of(name, temperature, filters, (hp.eos_token,), params.W_e.dtype, hp.N_V)
     begun = _ed_begin(*bucketed(z, None, hp.l_max_z or hp.l_max), params, drawing, hyperparameters=hp)
-    return _tokens(ed_step, begun, 0, l_max, params, drawing, require_key(name, key), hp)
+    return _tokens(name, ed_step, begun, 0, l_max, params, drawing, require_key(name, key), hp)
 
 
-@partial(jax.jit, static_argnames=("hyperparameters",))
-def _d_begin(x, l, params, drawing, *, hyperparameters):
+@partial(jax.jit, static_argnames=("hyperparameters", "slots"))
+def _d_begin(x, l, params, drawing, *, hyperparameters, slots):
     text = Text.begin(x[l - 1], x, l, drawing, hyperparameters.N_V)
-    return text, d_prefill(x, params, hyperparameters, l)
+    return text, d_prefill(x, params, hyperparameters, l, slots)
 
 
 @partial(jax.jit, static_argnames=("hyperparameters",))
@@ -96,10 +99,13 @@ def _next(step, text, cache, t, params, drawing, key, hyperparameters):
     return text.followed_by(drawing(logits, key, t + 1, text.seen), drawing.stop), cache
 
 
-def _tokens(step: Callable, begun: Any, first: int, count: int, params, drawing, key, hyperparameters) -> Iterator[int]:
+def _tokens(
+    function: str, step: Callable, begun: Any, first: int, count: int, params, drawing, key, hyperparameters
+) -> Iterator[int]:
     text, cache = begun
     for t in range(first, first + count):
         text, cache = _next(step, text, cache, np.asarray(t), params, drawing, key, hyperparameters)
+        refuse_undrawn(function, text.token, params)
         yield int(text.token)
         if text.ended:
             return

@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from ..quantization import require_unquantized
 from ..runs.files import write_whole
 from ..runs.outline import by_name
 from . import tables
@@ -31,11 +32,13 @@ def save(path: str | os.PathLike[str], model: Model, format: str = "huggingface"
       model: `Model`. The type of its parameters is that of the tensors.
       format: "huggingface".
     Raises:
+      TypeError: the matrices are quantized. They are those of another file, which can be copied.
       ValueError: there is no such format, no family has these hyperparameters, or the parameters are not of them.
       OSError: a file cannot be written.
     """
     if format != "huggingface":
         raise ValueError(f"format is {format!r}, expected 'huggingface'")
+    require_unquantized("save", model.params)
     family, config = _family_and_config(model)
     tensors = tensors_of(model, family)
     config["dtype"] = _float_type(tensors).name

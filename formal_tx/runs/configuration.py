@@ -38,7 +38,8 @@ class Configuration:
         as the inverse square root of the step (1706.03762), or not at all.
       b1, b2, weight_decay: AdamW's; only matrices decay. clip: largest global norm of the gradient, 0 for no limit.
       ema: decay of a running average of the parameters, which then is what is saved; 0 for none.
-      dropout, label_smoothing, dtype, remat: as in `Practice`.
+      dropout, label_smoothing, dtype, remat: as in `Practice`; unless said otherwise what products gave is stored for the
+        backward pass, and the rest computed again, which is faster than to store it and needs half the memory.
       mask_probability: p_mask of Algorithm 12. masking: "printed", or "bert" for its 80/10/10.
       evaluate_every, checkpoint_every, sample_every, log_every: steps between two of each; 0 for never.
       evaluate_batches: how many batches of held-out text, at most. patience: stop when so many evaluations brought no
@@ -79,7 +80,7 @@ class Configuration:
     dropout: float = 0.0
     label_smoothing: float = 0.0
     dtype: str = "float32"
-    remat: str | None = None
+    remat: str | None = "dots_with_no_batch_dims_saveable"
     mask_probability: float = 0.15
     masking: str = "printed"
     evaluate_every: int = 250

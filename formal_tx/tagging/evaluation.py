@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax.extend.core import ClosedJaxpr, JaxprEqn, Literal
 
+from ..implementation import asked_for, attend_with
 from . import calls, loops
 from .equations import Step, as_it_stands, jaxprs_of, labels
 from .lines import line_p
@@ -92,5 +93,7 @@ def trace(f: Callable, args: tuple, kwargs: dict[str, Any]) -> Traced:
         result, result_tree = jax.tree.flatten(f(*positional, **keywords))
         return result
 
-    closed = jax.make_jaxpr(flat)(*inputs)
+    # Blocks of scores are no line of the paper: attention is dense here, unless something else is asked for.
+    with attend_with(asked_for() or "dense"):
+        closed = jax.make_jaxpr(flat)(*inputs)
     return Traced(closed, inputs, lambda outputs: jax.tree.unflatten(result_tree, outputs))

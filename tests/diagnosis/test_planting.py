@@ -65,16 +65,16 @@ def test_a_text_that_is_not_there_once_is_refused(old, times):
     [
         ("nowhere(q)", "NameError: name 'nowhere' is not defined"),
         ("params.nowhere", "AttributeError: .* has no attribute 'nowhere'"),
-        ("_root(q)", r"TypeError: _root\(\) missing 1 required positional argument"),
+        ("root(q)", r"TypeError: root\(\) missing 1 required positional argument"),
     ],
 )
 def test_a_placement_that_fails_by_a_slip_of_its_own_is_refused(planted, why):
     with pytest.raises(Slip, match=why):
-        place(3, "attention.py", "scale-missing", ("_root(q.shape[-1], q)", planted)).diagnose()
+        place(3, "attention.py", "scale-missing", ("root(q.shape[-1], q)", planted)).diagnose()
 
 
 def test_a_name_that_is_not_there_is_seen_before_anything_runs():
-    changes = [("_root(q.shape[-1], q)", "nowhere(q)")]
+    changes = [("root(q.shape[-1], q)", "nowhere(q)")]
     assert unknown_names(patched("attention.py", changes)) == {"nowhere"}
 
 

@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 import formal_tx
-from formal_tx.attention import Attending
+from formal_tx.attending import Attending
 from formal_tx.cli import app
 from formal_tx.crosscheck import ALGORITHMS, find
 from formal_tx.data import corpus

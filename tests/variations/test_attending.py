@@ -9,7 +9,8 @@ import pytest
 
 from formal_tx import ETransformerHyperparameters, masks
 from formal_tx.architectures import e_transformer_logits
-from formal_tx.attention import Attending, mh_attention
+from formal_tx.attending import Attending
+from formal_tx.attention import mh_attention
 from formal_tx.crosscheck.variations.architectures import random_parameters
 from formal_tx.hyperparameters import NO_BIASES
 from formal_tx.normalization import rms_norm

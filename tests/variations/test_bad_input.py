@@ -15,7 +15,8 @@ from formal_tx import (
     d_transformer,
     init_d_transformer,
 )
-from formal_tx.attention import Attending, attention
+from formal_tx.attending import Attending
+from formal_tx.attention import attention
 from formal_tx.hyperparameters import NO_BIASES
 from formal_tx.placement import PARALLEL, PARALLEL_ONE_NORM, Placement
 from formal_tx.positional import (

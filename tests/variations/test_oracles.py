@@ -10,7 +10,8 @@ import pytest
 
 from formal_tx import masks
 from formal_tx.activations import gelu_sigmoid, gelu_tanh, sigmoid, silu
-from formal_tx.attention import Attending, mh_attention
+from formal_tx.attending import Attending
+from formal_tx.attention import mh_attention
 from formal_tx.mlp import mlp
 from formal_tx.normalization import rms_norm, rms_norm_about_one
 from formal_tx.parameters import AttentionParameters, MHAttentionParameters, MLPParameters
@@ -225,7 +226,7 @@ def test_a_soft_cap_against_gemma_2(double):
 
     from transformers.models.gemma2.modeling_gemma2 import eager_attention_forward
 
-    from formal_tx.attention import answer
+    from formal_tx.attend import dense as answer
     from formal_tx.scores import SoftCap
 
     Q, K, V = 3 * normal(0, 1, 4, 5, 6), normal(1, 1, 2, 5, 6), normal(2, 1, 2, 5, 6)

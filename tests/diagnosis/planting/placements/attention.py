@@ -9,22 +9,25 @@ _SCORES = "by_groups(Q, K.mT)"
 _Q = "affine(X, params.W_q, params.b_q)"
 _K = "affine(Z, params.W_k, params.b_k)"
 _V = "affine(Z, params.W_v, params.b_v)"
-_RETURN = "return answer(Q, K, V, masks"
+_RETURN = "return attend(Q, K, V, mask"
+
+
+_FILES = {_ROOT: "attending.py", _WIDTH: "attend.py", _SCORES: "attend.py"}
 
 
 def _at(algorithm, ids, *changes):
-    return place(algorithm, "attention.py", ids, *changes)
+    return place(algorithm, _FILES.get(changes[0][0], "attention.py"), ids, *changes)
 
 
 PLACEMENTS = (
     _at(4, "scale-missing", (_ROOT, "softmax(S)")),
     _at(11, "scale-missing", (_ROOT, "softmax(S)")),
-    _at(5, "scale-inverted", (_ROOT, "softmax(S * _root(d_attn, S))")),
+    _at(5, "scale-inverted", (_ROOT, "softmax(S * root(d_attn, S))")),
     _at(8, "scale-without-root", (_ROOT, "softmax(S / d_attn)")),
     _at(9, "scale-by-value-width", (_WIDTH, _WIDTH.replace("Q", "V"))),
-    _at(10, "scale-by-model-width", (_RETURN, "return answer(Q * (Q.shape[-1] / X.shape[-1]) ** 0.5, K, V, masks")),
+    _at(10, "scale-by-model-width", (_RETURN, "return attend(Q * (Q.shape[-1] / X.shape[-1]) ** 0.5, K, V, mask")),
     _at(4, "scale-by-context-length", (_ROOT, "softmax(S / jnp.sqrt(S.shape[-1]))")),
-    _at(5, "scale-after-softmax", (_ROOT, "softmax(S) / _root(d_attn, S)")),
+    _at(5, "scale-after-softmax", (_ROOT, "softmax(S) / root(d_attn, S)")),
     _at(4, "softmax-axis", (_ROOT, f"jax.nn.softmax({_SCALED}, axis=-2)")),
     _at(9, "softmax-axis", (_ROOT, f"jax.nn.softmax({_SCALED}, axis=-2)")),
     _at(5, "softmax-axis", (_ROOT, f"jax.nn.softmax({_SCALED}, axis=1)")),
@@ -33,7 +36,7 @@ PLACEMENTS = (
     _at(9, "softmax-missing", (_ROOT, _SCALED)),
     _at(4, "softmax-missing", (_ROOT, _SCALED)),
     _at(5, "softmax-not-normalised", (_ROOT, f"jnp.exp({_SCALED})")),
-    _at(4, "softmax-not-normalised", (_ROOT, "jnp.exp((S - S.max(-1, keepdims=True)) / _root(d_attn, S))")),
+    _at(4, "softmax-not-normalised", (_ROOT, "jnp.exp((S - S.max(-1, keepdims=True)) / root(d_attn, S))")),
     _at(
         5,
         "softmax-with-one",
@@ -84,7 +87,7 @@ PLACEMENTS = (
         (_K, "affine(X, params.W_k, params.b_k)"),
         (_V, "affine(X, params.W_v, params.b_v)"),
     ),
-    _at(10, "value-is-key", (_RETURN, "return answer(Q, K, K, masks")),
+    _at(10, "value-is-key", (_RETURN, "return attend(Q, K, K, mask")),
     _at(4, "scores-of-distance", (_SCORES, "-((Q[..., :, None, :] - K[..., None, :, :]) ** 2).sum(axis=-1)")),
     _at(4, "bias-forgotten", (_Q, "affine(X, params.W_q)")),
     _at(8, "bias-forgotten", (_V, "affine(Z, params.W_v)")),

@@ -13,7 +13,7 @@ _DECODER = "self_attend(masks.causal"
 
 
 def _at(algorithm, ids, *changes):
-    return place(algorithm, "attention.py", ids, *changes)
+    return place(algorithm, "attending.py", ids, *changes)
 
 
 PLACEMENTS = (

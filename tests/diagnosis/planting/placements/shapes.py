@@ -11,8 +11,8 @@ _D_P = "jax.nn.softmax(d_transformer_logits(x, params, hyperparameters, lengths)
 _E_P = "jax.nn.softmax(e_transformer_logits(x, params, hyperparameters, lengths))"
 
 PLACEMENTS = (
-    place(4, "attention.py", "output-transposed", (_ATTENTION, "return (A @ V).mT")),
-    place(4, "attention.py", "output-reshaped", (_ATTENTION, "return (A @ V).mT.reshape(len(A), -1)")),
+    place(4, "attend.py", "output-transposed", (_ATTENTION, "return (A @ V).mT")),
+    place(4, "attend.py", "output-reshaped", (_ATTENTION, "return (A @ V).mT.reshape(len(A), -1)")),
     place(
         5, "attention.py", "output-reshaped", (_MIXED, "return affine(Y, params.W_o, params.b_o).T.reshape(len(Y), -1)")
     ),

@@ -6,9 +6,9 @@ _Q = "affine(e[..., None, :], params.W_q, params.b_q)[..., 0, :]"
 _K = "affine(context, params.W_k, params.b_k)"
 _V = "affine(context, params.W_v, params.b_v)"
 _SCORES = "(k @ q[..., None])[..., 0]"
-_ROOT = " / _root(q.shape[-1], q), axis=-1)"
+_ROOT = " / root(q.shape[-1], q), axis=-1)"
 _ALPHA = f"jax.nn.softmax({_SCORES}{_ROOT}"
-_SCALED = f"{_SCORES} / _root(q.shape[-1], q)"
+_SCALED = f"{_SCORES} / root(q.shape[-1], q)"
 
 
 def _three(ids, *changes):
@@ -17,12 +17,12 @@ def _three(ids, *changes):
 
 PLACEMENTS = (
     _three("scale-missing", (_ROOT, ", axis=-1)")),
-    _three("scale-inverted", (_ROOT, " * _root(q.shape[-1], q), axis=-1)")),
+    _three("scale-inverted", (_ROOT, " * root(q.shape[-1], q), axis=-1)")),
     _three("scale-without-root", (_ROOT, " / q.shape[-1], axis=-1)")),
     _three("scale-by-model-width", (_ROOT, " / jnp.sqrt(e.shape[-1]), axis=-1)")),
     _three("scale-by-value-width", (_ROOT, " / jnp.sqrt(v.shape[-1]), axis=-1)")),
     _three("scale-by-context-length", (_ROOT, " / jnp.sqrt(len(context)), axis=-1)")),
-    _three("scale-after-softmax", (_ALPHA, f"jax.nn.softmax({_SCORES}, axis=-1) / _root(q.shape[-1], q)")),
+    _three("scale-after-softmax", (_ALPHA, f"jax.nn.softmax({_SCORES}, axis=-1) / root(q.shape[-1], q)")),
     _three("bias-forgotten", (_Q, "affine(e[..., None, :], params.W_q)[..., 0, :]")),
     _three("bias-forgotten", (_V, "context @ params.W_v.T")),
     _three("bias-subtracted", (_V, "context @ params.W_v.T - params.b_v")),

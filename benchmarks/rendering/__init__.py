@@ -1,0 +1,1 @@
+"""From lines of results to README's table and to plots."""

@@ -1,0 +1,34 @@
+"""Training nanoGPT's small configuration: ours against PyTorch, eager and compiled, and a textbook Flax model.
+
+python -m benchmarks.train
+"""
+
+from collections.abc import Iterator
+
+from .harness.command import command
+from .harness.comparison import compare
+from .harness.limit import products
+from .harness.results import Record
+from .harness.rival import Rival
+from .harness.settings import Settings
+from .rivals.nanogpt_small import LENGTH, operations
+
+TORCH = "benchmarks.rivals.torch_training"
+
+
+def measure(settings: Settings) -> Iterator[Record]:
+    """A line for each batch size and rival."""
+    for batch in settings.few((4, 12)):
+        rivals = [
+            Rival("PyTorch, eager", f"{TORCH}:step", batch=batch),
+            Rival("Flax, textbook", "benchmarks.rivals.flax_training:step", batch=batch),
+            Rival("PyTorch, compiled", f"{TORCH}:step", batch=batch, compiled=True),
+        ]
+        rivals = list(settings.few(rivals, rivals[:2]))  # PyTorch compiles for half a minute
+        ours = Rival("ours", "benchmarks.rivals.our_training:step", batch=batch)
+        tokens = {"tokens": batch * LENGTH}
+        yield from compare(settings, "train", f"batch {batch}", ours, rivals, products(operations(batch)), **tokens)
+
+
+if __name__ == "__main__":
+    command("train", measure, __doc__)

@@ -1,0 +1,67 @@
+"""Masks by blocks of queries and keys, for sequences whose dense mask would not fit into memory."""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from .masks import Mask, look_up, said_by
+
+_SIZE = 512
+
+
+def holds_array(mask: Mask) -> bool:
+    """Whether a boolean array (..., ℓ_x, ℓ_z) is a part of the mask."""
+    return mask.predicate is look_up or any(isinstance(a, Mask) and holds_array(a) for a in mask.arguments)
+
+
+def block(mask: Mask, first_x: jax.Array, n_x: int, first_z: jax.Array, n_z: int) -> jax.Array:
+    """A part of the dense mask: (..., n_x, n_z) from row `first_x` and column `first_z` on."""
+
+    def part(array):
+        for axis, first, n in ((-2, first_x, n_x), (-1, first_z, n_z)):
+            if array.shape[axis] > 1:
+                array = jax.lax.dynamic_slice_in_dim(array, first, n, axis)
+        return array
+
+    t_x, t_z = (first_x + jnp.arange(n_x))[:, None], (first_z + jnp.arange(n_z))[None, :]
+    table = said_by("masks", _on_arrays(part, mask), t_x, t_z)
+    return jnp.broadcast_to(table, (*table.shape[:-2], n_x, n_z))
+
+
+def filled(mask: Mask, l_x: int, l_z: int) -> Mask:
+    """The mask for sequences that are filled up to ℓ_x and ℓ_z tokens: its arrays say false of what is new."""
+
+    def extended(array):
+        missing = [n - old if old > 1 else 0 for n, old in zip((l_x, l_z), array.shape[-2:], strict=True)]
+        return jnp.pad(array, [*[(0, 0)] * (array.ndim - 2), *((0, n) for n in missing)])
+
+    return _on_arrays(extended, mask)
+
+
+def _on_arrays(f: Callable[[jax.Array], jax.Array], mask: Mask) -> Mask:
+    """The mask, with `f` applied to the boolean arrays that are its parts."""
+    if mask.predicate is look_up:
+        return Mask(look_up, (f(mask.arguments[0]),))
+    arguments = tuple(_on_arrays(f, a) if isinstance(a, Mask) else a for a in mask.arguments)
+    return mask.replace(arguments=arguments)  # type: ignore[attr-defined]
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def sees(mask: Mask, l_x: int, l_z: int) -> jax.Array:
+    """Whether each query may attend to anything, (..., ℓ_x), in O(ℓ) memory."""
+    mask, keys = filled(mask, l_x + -l_x % _SIZE, l_z + -l_z % _SIZE), jnp.arange(_SIZE)
+
+    def of_queries(i):
+        def with_keys(j, seen):
+            visible = block(mask, i * _SIZE, _SIZE, j * _SIZE, _SIZE)
+            return seen | (visible & (j * _SIZE + keys < l_z)[(None,) * (visible.ndim - 1)]).any(axis=-1)
+
+        first, end = mask.keys(i * _SIZE, (i + 1) * _SIZE - 1, l_z)
+        nothing = jnp.zeros(jax.eval_shape(lambda: with_keys(0, jnp.zeros((), bool))).shape, bool)
+        return lax.fori_loop(first // _SIZE, (end + _SIZE - 1) // _SIZE, with_keys, nothing)
+
+    seen = jnp.moveaxis(lax.map(of_queries, jnp.arange(-(-l_x // _SIZE))), 0, -2)
+    return seen.reshape(*seen.shape[:-2], -1)[..., :l_x]

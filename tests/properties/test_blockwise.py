@@ -1,0 +1,183 @@
+"""Attention by blocks is attention: the same answers and gradients as with all scores at once, whatever the mask."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.test_util import check_grads
+
+import formal_tx
+from formal_tx import masks
+from formal_tx.attend import attend
+from formal_tx.attending import AS_PRINTED, Attending
+from formal_tx.blockwise import block_size
+from formal_tx.implementation import attend_with
+from formal_tx.mask_blocks import sees
+from formal_tx.positional import Alibi, RelativeBuckets
+from formal_tx.scores import SoftCap
+
+B, H, H_KV, L_X, L_Z, D_ATTN, D_MID = 2, 4, 2, 37, 41, 8, 6
+RNG = np.random.default_rng(0)
+SEGMENTS = np.sort(RNG.integers(0, 4, (B, L_Z)), axis=-1)
+TABLE = RNG.random((B, L_X, L_Z)) < 0.5
+TABLE[:, :, 0] = True
+MASKS = {
+    "full": lambda: masks.full,
+    "causal": lambda: masks.causal,
+    "window": lambda: masks.causal & masks.window(5),
+    "wide window": lambda: masks.window(np.iinfo(np.int32).max),
+    "padding": lambda: masks.padding(jnp.array([30, 41])) & masks.causal,
+    "segments": lambda: masks.same_segment(SEGMENTS) & masks.causal,
+    "array": lambda: masks.as_mask(TABLE),
+    "array and predicate": lambda: masks.as_mask(TABLE) & (masks.causal | masks.window(3)),
+    "not": lambda: ~masks.window(3),
+    "row array": lambda: masks.as_mask(TABLE[:, :1]),
+}
+VARIED = {
+    "printed": AS_PRINTED,
+    "cap": Attending(score=SoftCap(2.0), scale=0.3),
+    "buckets": Attending(score=RelativeBuckets(8, 16)),
+    "alibi": Attending(score=Alibi()),
+}
+
+
+@pytest.fixture(autouse=True)
+def _small_blocks(monkeypatch):
+    monkeypatch.setattr("formal_tx.blockwise.LARGEST_BLOCK", 16)
+
+
+def arrays(dtype=np.float64):
+    Q = RNG.standard_normal((B, H, L_X, D_ATTN))
+    K, V = (RNG.standard_normal((B, H_KV, L_Z, d)) for d in (D_ATTN, D_MID))
+    return [jnp.asarray(A, dtype) for A in (Q, K, V, RNG.standard_normal((8, H)))]
+
+
+def answers_and_gradients(implementation, mask, attending, Q, K, V, W_r):
+    W_r = W_r if isinstance(attending.score, RelativeBuckets) else None
+    with attend_with(implementation):
+        answers, pull = jax.vjp(lambda Q, K, V, W_r: attend(Q, K, V, mask, attending, W_r=W_r), Q, K, V, W_r)
+        weights = jnp.cos(jnp.arange(answers.size, dtype=answers.dtype)).reshape(answers.shape)
+        return answers, pull(weights)
+
+
+CASES = [*(("printed", mask) for mask in MASKS), ("cap", "window"), ("buckets", "window"), ("alibi", "padding")]
+
+
+@pytest.mark.parametrize(("varied", "mask"), CASES)
+def test_blocks_give_what_all_scores_at_once_give(varied, mask):
+    given = MASKS[mask](), VARIED[varied], *arrays()
+    dense, blocks = (answers_and_gradients(name, *given) for name in ("dense", "blockwise"))
+    for a, b in zip(jax.tree.leaves(dense), jax.tree.leaves(blocks), strict=True):
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-13)
+
+
+def test_single_precision_differs_by_rounding():
+    given = masks.causal, AS_PRINTED, *arrays(np.float32)
+    dense, blocks = (answers_and_gradients(name, *given) for name in ("dense", "blockwise"))
+    for a, b in zip(jax.tree.leaves(dense), jax.tree.leaves(blocks), strict=True):
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-5)
+
+
+def test_half_precision_is_summed_in_single():
+    Q, K, V, _ = (jnp.asarray(A, jnp.bfloat16) for A in arrays(np.float32))
+    wide = (A.astype(jnp.float32) for A in (Q, K, V))
+    wide = answers_and_gradients("blockwise", masks.causal, AS_PRINTED, *wide, None)
+    half = answers_and_gradients("blockwise", masks.causal, AS_PRINTED, Q, K, V, None)
+    assert half[0].dtype == jnp.bfloat16
+    # One rounding of each weight and of the answer, 2^-9 each, of values of about 1.
+    np.testing.assert_allclose(half[0].astype(np.float32), wide[0], rtol=0, atol=2e-2)
+
+
+@pytest.mark.parametrize("varied", VARIED)
+def test_gradients_against_differences(varied):
+    Q, K, V, W_r = arrays()
+
+    def f(Q, K, V, W_r):
+        W_r = W_r if varied == "buckets" else None
+        with attend_with("blockwise"):
+            return attend(Q, K, V, MASKS["window"](), VARIED[varied], W_r=W_r)
+
+    check_grads(f, (Q, K, V, W_r), order=1, modes=["rev"], eps=1e-5)
+
+
+def test_a_query_that_sees_nothing_has_no_answer():
+    Q, K, V, _ = arrays()
+    table = np.ones((L_X, L_Z), bool)
+    table[3] = False
+    with attend_with("blockwise"):
+        answers = attend(Q, K, V, masks.as_mask(table))
+    assert np.isnan(answers[:, :, 3]).all()
+    assert not np.isnan(np.delete(answers, 3, axis=2)).any()
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_keys_that_are_left_out_are_not_seen(mask):
+    seen = np.asarray(masks.dense(MASKS[mask](), L_X, L_Z)).reshape(-1, L_X, L_Z).any(axis=0)
+    for first in range(0, L_X, 7):
+        last = min(first + 6, L_X - 1)
+        begin, end = MASKS[mask]().keys(jnp.asarray(first), jnp.asarray(last), L_Z)
+        assert not seen[first : last + 1, : int(begin)].any()
+        assert not seen[first : last + 1, int(end) :].any()
+
+
+def test_a_window_leaves_out_all_that_is_far():
+    begin, end = MASKS["window"]().keys(jnp.asarray(20), jnp.asarray(23), L_Z)
+    assert (int(begin), int(end)) == (16, 24)
+    begin, end = MASKS["segments"]().keys(jnp.asarray(0), jnp.asarray(0), L_Z)
+    assert (int(begin), int(end)) == (0, 1)
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_sees_is_any_of_the_dense_mask(mask, monkeypatch):
+    monkeypatch.setattr("formal_tx.mask_blocks._SIZE", 16)
+    mask = MASKS[mask]() & masks.window(9) & ~masks.window(2)
+    np.testing.assert_array_equal(
+        jax.jit(lambda m: sees.__wrapped__(m, L_X, L_Z))(mask), masks.dense(mask, L_X, L_Z).any(axis=-1)
+    )
+
+
+@pytest.mark.parametrize(("length", "size"), [(1, 1), (16, 16), (17, 9), (37, 13), (160, 16)])
+def test_blocks_are_few_and_even(length, size):
+    assert block_size(length) == size
+
+
+def test_the_choice_is_blocks_for_long_sequences_and_can_be_forced():
+    head = formal_tx.init_attention(jax.random.key(0), d_x=4, d_z=4, d_attn=4, d_out=4)
+
+    def scores_of(length, **forced):
+        X = jax.ShapeDtypeStruct((length, 4), jnp.float64)
+        with attend_with(forced.get("implementation")):
+            jaxpr = jax.make_jaxpr(lambda X: formal_tx.attention(X, X, head, masks.causal))(X)
+        return f"{length},{length}" in str(jaxpr)
+
+    assert scores_of(512)
+    assert not scores_of(2048)
+    assert scores_of(2048, implementation="dense")
+    assert not scores_of(512, implementation="blockwise")
+
+
+def test_long_sequences_need_no_square_of_memory():
+    head = formal_tx.init_attention(jax.random.key(0), d_x=4, d_z=4, d_attn=4, d_out=4)
+    X = jax.ShapeDtypeStruct((1 << 16, 4), jnp.float64)
+    mask = masks.causal & masks.window(64)
+
+    def loss(X):
+        return formal_tx.attention(X, X, head, mask).sum()
+
+    used = jax.jit(jax.grad(loss)).lower(X).compile().memory_analysis().temp_size_in_bytes
+    assert used < 64 * X.size * 8
+
+
+def test_other_implementations_are_refused():
+    with pytest.raises(ValueError, match="implementation is 'flash', expected one of dense, blockwise, cudnn"):
+        attend_with("flash")
+    Q, K, V, _ = arrays(np.float32)
+    with attend_with("cudnn"), pytest.raises(ValueError, match="the dtype is float32, expected float16 or bfloat16"):
+        attend(Q, K, V, masks.causal)
+    half = [A.astype(jnp.bfloat16) for A in (Q, Q, Q)]
+    with attend_with("cudnn"), pytest.raises(ValueError, match="the backend is cpu, expected gpu"):
+        attend(*half, masks.full)
+    with attend_with("cudnn"), pytest.raises(ValueError, match="scores are changed before the softmax"):
+        attend(*half, masks.full, VARIED["cap"])
+    with attend_with("cudnn"), pytest.raises(ValueError, match="neither causal nor full"):
+        attend(*half, masks.window(3))
