@@ -16,7 +16,7 @@ from .harness.settings import Settings
 LENGTHS, LENGTHS_OF_WINDOWS, WINDOW = (1024, 2048, 4096, 8192, 16384), (4096, 8192, 16384, 32768, 65536), 512
 H, D = 6, 64
 OURS, TORCH, JAX = (f"benchmarks.rivals.{who}_attention" for who in ("our", "torch", "jax"))
-LONGEST_OF_JAX = 4096  # it keeps all scores, 6 GB of them for 16,384 tokens
+LENGTHS_OF_JAX = (1024, 2048, 4096)  # it keeps all scores, 6 GB of them for 16,384 tokens
 OPERATIONS = {"forward": 4, "gradients": 14}  # for each query, key that it sees, and feature; the backward pass has 10
 
 
@@ -28,7 +28,7 @@ def measure(settings: Settings) -> Iterator[Record]:
                 Rival("ours", f"{OURS}:{kind}", l=l),
                 [Rival("PyTorch, fused kernel", f"{TORCH}:{kind}", l=l)],
             )
-            if l <= LONGEST_OF_JAX:
+            if l in settings.few(LENGTHS_OF_JAX):
                 rivals.append(Rival("jax.nn.dot_product_attention", f"{JAX}:{kind}", l=l))
             limit = products(OPERATIONS[kind] * H * D * l * (l + 1) / 2)
             yield from compare(settings, "attention", f"{label}, ℓ = {l:,}", ours, rivals, limit, size={"ℓ": l})

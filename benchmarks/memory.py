@@ -29,7 +29,7 @@ def measure(settings: Settings) -> Iterator[Record]:
         return Rival(f"ℓ = {l}", "benchmarks.rivals.our_attention:gradients", calls_before=1, l=l)
 
     once = Settings(settings.quick, rounds=1, only=settings.only)
-    lengths = settings.few(LENGTHS, (2048, 4096, 8192))
+    lengths = settings.few(LENGTHS, LENGTHS[:3])
     case = "attention, forward + backward"
     yield from growth(once, "memory", case, "ℓ", attention, lengths, of=("memory",))
     for batch in settings.few(BATCHES):

@@ -29,6 +29,7 @@ CALLS = {
 }
 
 
+@settings(deadline=None)
 @given(
     shape=st.tuples(st.integers(1, 4), st.integers(1, 5)),
     group=st.sampled_from([1, 2, 3, None]),
@@ -36,11 +37,10 @@ CALLS = {
     seed=st.integers(0, 99),
 )
 def test_every_number_is_within_half_a_scale(shape, group, scale, seed):
-    params = models().d  # the widths of its matrices are 3, 6 and 7: 1 alone divides them all
     W = np.float32(scale) * np.random.default_rng(seed).normal(size=(shape[0], shape[1] * (group or 1)))
     W = W.astype(np.float32)
     W[0] = 0
-    Q = quantize(params.replace(W_e=jnp.asarray(W), layers=None, W_u=None), group).W_e
+    Q = quantize(models().d.replace(W_e=jnp.asarray(W), layers=None, W_u=None), group).W_e
     assert Q.integers.dtype == jnp.int8
     assert np.abs(np.asarray(Q.integers, int)).max() <= 127
     half = np.repeat(np.asarray(Q.scales, float), W.shape[1] // Q.scales.shape[1], axis=1) / 2

@@ -1,7 +1,7 @@
 """What the results are held against: bars.toml."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
 from pathlib import Path
@@ -56,6 +56,11 @@ class Bar:
         if value is None:
             return "not measured"
         return "goal" if value in self.goal else "floor" if value in self.floor else "missed"
+
+    def worst(self, records: Sequence[Mapping[str, Any]]) -> str:
+        """The verdict of the worst of the lines that it is about; "not measured" if there is none."""
+        verdicts = {self.verdict(record) for record in records if self.concerns(record)} or {"not measured"}
+        return max(verdicts, key=("goal", "floor", "not measured", "missed").index)
 
     def value(self, record: Mapping[str, Any]) -> float | None:
         """The number that is held against it."""

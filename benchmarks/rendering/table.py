@@ -22,13 +22,11 @@ def table(records: Sequence[Record], titles: Mapping[str, str], bars: Sequence[B
     lines = [_row(HEAD), _row(["---"] * len(HEAD))]
     for benchmark, title in titles.items():
         of_it = [record for record in records if record["benchmark"] == benchmark]
-        lines.append(_row([f"**{title}**", *[""] * (len(HEAD) - 1)]))
-        lines += [_measured(record, bars, code) for record in of_it]
         missing = [bar for bar in bars if bar.benchmark == benchmark and not any(map(bar.concerns, of_it))]
-        lines += [
-            _row([bar.case.replace("*", "…"), bar.rival or "ours alone", "", "", str(bar), "not measured"])
-            for bar in missing
-        ]
+        if of_it or missing:
+            lines.append(_row([f"**{title}**", *[""] * (len(HEAD) - 1)]))
+        lines += [_measured(record, bars, code) for record in of_it]
+        lines += [_missing(bar) for bar in missing]
     return "\n".join([*lines, "", *_footnotes(records, bars, code), ""])
 
 
@@ -41,22 +39,27 @@ def _measured(record: Record, bars: Sequence[Bar], code: str) -> str:
     found = f"not measured: {record['absent']}" if "absent" in record else written(record)
     if record["code"] != code:
         found += f" †{record['commit']}"
-    share = record.get("share_of_limit")
-    limit = (
-        ""
-        if share is None
-        else f"{share:.0%} of {record['limit']}, {record['limit_rate'] / 1e9:.0f} G{record['limit_unit']}"
-    )
     verdicts = "; ".join(VERDICTS[bar.verdict(record)] for bar in own)
-    return _row([record["case"], record["rival"] or "ours alone", found, limit, "; ".join(map(str, own)), verdicts])
+    share, goals = _share(record), "; ".join(map(str, own))
+    return _row([record["case"], record["rival"] or "ours alone", found, share, goals, verdicts])
+
+
+def _share(record: Record) -> str:
+    if record.get("share_of_limit") is None:
+        return ""
+    rate = f"{record['limit_rate'] / 1e9:.0f} G{record['limit_unit']}"
+    return f"{record['share_of_limit']:.0%} of {record['limit']}, {rate}"
+
+
+def _missing(bar: Bar) -> str:
+    return _row([bar.case.replace("*", "…"), bar.rival or "ours alone", "", "", str(bar), "not measured"])
 
 
 def _footnotes(records: Sequence[Record], bars: Sequence[Bar], code: str) -> list[str]:
     """How many bars are met, where it was measured, and what the mark means if there is one."""
-    verdicts = Counter(bar.verdict(record) for bar in bars for record in records if bar.concerns(record))
-    verdicts["not measured"] += sum(not any(map(bar.concerns, records)) for bar in bars)
+    verdicts = Counter(bar.worst(records) for bar in bars)
     counts = ", ".join(f"{verdicts[name]} {said}" for name, said in _COUNTED.items() if verdicts[name])
-    notes = [f"Bars: {counts}. “× as fast” is a rival's time divided by ours, round by round, both in turns."]
+    notes = [f"Of {len(bars)} bars {counts}. “× as fast” is a rival's time by ours, round by round, both in turns."]
     for n, (where, times) in enumerate(sorted(Counter(map(_where, records)).items(), key=lambda one: -one[1])):
         notes.append(f"{'Measured' if not n else 'Elsewhere'} on {where}: {times} lines.")
     if any(record["code"] != code for record in records):
@@ -64,7 +67,12 @@ def _footnotes(records: Sequence[Record], bars: Sequence[Bar], code: str) -> lis
     return ["\n".join(notes)]
 
 
-_COUNTED = {"goal": "reach the goal", "floor": "are accepted", "missed": "are missed", "not measured": "not measured"}
+_COUNTED = {
+    "goal": "are reached",
+    "floor": "are accepted",
+    "missed": "are missed",
+    "not measured": "are not (wholly) measured",
+}
 
 
 def _where(record: Record) -> str:

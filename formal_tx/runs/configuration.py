@@ -38,8 +38,8 @@ class Configuration:
         as the inverse square root of the step (1706.03762), or not at all.
       b1, b2, weight_decay: AdamW's; only matrices decay. clip: largest global norm of the gradient, 0 for no limit.
       ema: decay of a running average of the parameters, which then is what is saved; 0 for none.
-      dropout, label_smoothing, dtype, remat: as in `Practice`; unless said otherwise what products gave is stored for the
-        backward pass, and the rest computed again, which is faster than to store it and needs half the memory.
+      dropout, label_smoothing, dtype, remat: as in `Practice`. Unless it says otherwise, the backward pass finds what
+        products gave stored, and computes the rest again: that is faster than to store it, and needs half the memory.
       mask_probability: p_mask of Algorithm 12. masking: "printed", or "bert" for its 80/10/10.
       evaluate_every, checkpoint_every, sample_every, log_every: steps between two of each; 0 for never.
       evaluate_batches: how many batches of held-out text, at most. patience: stop when so many evaluations brought no

@@ -66,10 +66,22 @@ def test_what_was_measured_elsewhere_is_counted():
 
 
 def test_all_verdicts_are_counted():
-    lines = [line(ratio=2.0), line(case="batch 12", ratio=0.1), line(case="batch 16", absent="none")]
     none = Bar("train", "no such case", "", Range(0, 1), Range(0, 1))
-    rendered = table(lines, TITLES, [SPEED, none], CODE)
-    assert "Bars: 1 reach the goal, 1 are missed, 2 not measured." in rendered
+    rendered = table([line(ratio=2.0), line(case="batch 12", ratio=0.1)], TITLES, [SPEED, SHARE, none], CODE)
+    assert "Of 3 bars 1 are accepted, 1 are missed, 1 are not (wholly) measured." in rendered
+
+
+@pytest.mark.parametrize(
+    ("lines", "verdict"),
+    [
+        ([line(ratio=2.0), line(ratio=1.0)], "floor"),
+        ([line(ratio=2.0), line(absent="none")], "not measured"),
+        ([line(ratio=0.1), line(absent="none")], "missed"),
+        ([line(rival="another")], "not measured"),
+    ],
+)
+def test_the_worst_of_several_lines_counts(lines, verdict):
+    assert SPEED.worst(lines) == verdict
 
 
 def test_it_is_put_between_the_comments():
