@@ -21,7 +21,8 @@ class Algorithm:
       signature: the positional arguments with which somebody else's function is called.
       module: the name of the library module that holds it.
       functions: the jitted functions whose tagged lines are this algorithm's.
-      sources: the library's functions in which these lines are written, in the order in which they run.
+      sources: the library's functions in which these lines are written, in the order in which they run; "module:name"
+        for one that stands in another module.
       sums: for a line, the axes over which it sums; the longest axis of all where a line is not named.
       stops: whether its loop may end before the library's, whose number of steps is static.
       beside: the file that holds it, where it stands beside another algorithm.
@@ -139,7 +140,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         signature=("X", "Z", "params", "mask"),
         module="formal_tx.attention",
         functions=("attention",),
-        sources=("attention", "Attending.weights", "answer"),
+        sources=("attention", "Attending.weights", "formal_tx.attend:dense"),
         sums={1: ("d_x",), 2: ("d_z",), 3: ("d_z",), 4: ("d_attn",), 5: ("d_attn",), 6: ("d_attn", "l_z")},
     ),
     Algorithm(

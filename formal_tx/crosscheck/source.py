@@ -17,10 +17,10 @@ def library_lines(algorithm: Algorithm) -> dict[int, str]:
 
     A statement without a tag that prepares the next one belongs to it.
     """
-    module = importlib.import_module(algorithm.module)
     found: dict[int, list[str]] = {}
-    for name in algorithm.sources:
-        function = inspect.unwrap(attrgetter(name)(module))
+    for place in algorithm.sources:
+        module, _, name = place.rpartition(":")
+        function = inspect.unwrap(attrgetter(name)(importlib.import_module(module or algorithm.module)))
         source = textwrap.dedent(inspect.getsource(function))
         before = None
         for statement in _statements(ast.parse(source)):
