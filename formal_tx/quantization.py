@@ -93,7 +93,7 @@ def require_whole(function: str, name: str, W: QuantizedMatrix) -> QuantizedMatr
     return W
 
 
-def quantize(params: Any, group: int | None = None) -> Any:
+def quantize(params: Any, group: Any = None) -> Any:
     """Parameters of the same architecture whose matrices are int8; biases, norms and positions stay as they are.
 
     For each row of a matrix, or each group of `group` neighbours in a row, with greatest magnitude m,
