@@ -15,6 +15,7 @@ OWN = (
     "tutorial.md",
     "conventions.md",
     "models.md",
+    "performance.md",
     *sorted(f"how-to/{p.name}" for p in pages.DOCS.glob("how-to/*.md")),
 )
 
