@@ -23,36 +23,41 @@ def affine(X: jax.Array, W: jax.Array, b: jax.Array | None = None) -> jax.Array:
     *batch, length, d_in = X.shape
     *heads, d_out, _ = W.shape
     rows = X.reshape(-1, d_in)
-    if isinstance(W, QuantizedMatrix):
-        Y = integer_product(rows, W)
-    else:
-        if len(rows) == 1:  # XLA's CPU backend would compute a row anew for every row of W; what it gathers it does not
-            rows = rows[:, jnp.arange(d_in)]
-        Y = rows @ W.reshape(-1, d_in).T
+    if len(rows) == 1:  # XLA's CPU backend would compute a row anew for every row of W; what it gathers it does not
+        rows = rows[:, jnp.arange(d_in)]
+    Y = quantized_product(rows, W) if isinstance(W, QuantizedMatrix) else rows @ W.reshape(-1, d_in).T
     if b is not None:
         Y = Y + b.reshape(1, -1)
     Y = Y.reshape(*batch, length, *heads, d_out)
     return jnp.moveaxis(Y, len(batch), -2) if heads else Y
 
 
-def integer_product(X: jax.Array, W: QuantizedMatrix) -> jax.Array:
-    """X W^T (n, d_out) for rows X (n, d_in), as exact as in floating-point numbers.
+def quantized_product(X: jax.Array, W: QuantizedMatrix) -> jax.Array:
+    """X W^T (n, d_out) for rows X (n, d_in), with `W` converted to floating-point numbers only as it is multiplied.
 
-    With one scale for each row of W it is computed in integers: a row of X is
-
-        x ≈ m / 127 · (x_1 + x_2 / 254 + x_3 / 254²),    m = max |x|,    with integers |x_k| ≤ 127,
-
-    up to m · 2^-24, and products and sums of integers are exact. CPUs multiply these four at a time.
+    The conversion becomes a part of a product with one row. With more of them, and one scale for each row of `W`, the
+    product is one of integers.
     """
     if W.scales.shape[-1] > 1:
         return X @ W.matrix().reshape(-1, W.shape[-1]).T
-    scale, digits = _digits(wide(X))
     integers = W.integers.reshape(-1, W.shape[-1])
+    Y = X @ integers.astype(X.dtype).T if len(X) == 1 else _integer_product(X, integers)
+    return Y * W.scales.reshape(1, -1)
+
+
+def _integer_product(X: jax.Array, integers: jax.Array) -> jax.Array:
+    """X · integers^T, as exact as in floating-point numbers: a row of X is a sum of rows of integers |x_k| ≤ 127,
+
+        x ≈ m / 127 · (x_1 + x_2 / 254 + x_3 / 254²),    m = max |x|,
+
+    up to m · 2^-24, and products and sums of integers are exact. CPUs multiply these four at a time.
+    """
+    scale, digits = _digits(wide(X))
     sums = lax.dot_general(digits, integers, (((2,), (1,)), ((), ())), preferred_element_type=jnp.int32)
     value = jnp.zeros((), scale.dtype)
     for of_digit in sums[::-1]:
         value = value / (2 * LARGEST) + of_digit.astype(scale.dtype)
-    return (value * scale).astype(X.dtype) * W.scales.reshape(1, -1)
+    return (value * scale).astype(X.dtype)
 
 
 def _digits(X: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -53,6 +53,9 @@ class QuantizedMatrix:
         """The type that it is computed in."""
         return self.scales.dtype
 
+    def __repr__(self) -> str:
+        return f"QuantizedMatrix({' x '.join(map(str, self.shape))}, {self.integers.dtype})"
+
     def rows(self, index: jax.Array) -> jax.Array:
         """W[index], with nan for an index out of range; of a matrix (d_out, d_in) alone."""
         scales, integers = (A.at[index].get(mode="fill") for A in (self.scales, self.integers))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import formal_tx
 from formal_tx.embedding import rows
 from formal_tx.inference import d_inference, d_stream, ed_inference
-from formal_tx.linear import affine, integer_product
+from formal_tx.linear import affine, quantized_product
 from formal_tx.models import load, save
 from formal_tx.quantization import QuantizedMatrix, dequantize, is_quantized, quantize
 from tests.bad_input.cases import ED, KEY, D, E, models, nan_at, spoiled
@@ -74,14 +74,14 @@ def test_products_are_as_exact_as_those_of_float32(n, spread, zeros, seed):
     )
     exact = X.astype(float) @ np.asarray(Q.matrix(), float).T
     size = np.abs(X).max(axis=1, keepdims=True) * np.abs(np.asarray(Q.matrix(), float)).sum(axis=1)
-    assert (np.abs(np.asarray(integer_product(jnp.asarray(X), Q)) - exact) <= 2e-7 * size).all()
+    assert (np.abs(np.asarray(quantized_product(jnp.asarray(X), Q)) - exact) <= 2e-7 * size).all()
 
 
 def test_products_in_double_precision(x64):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3, 96))
     Q = QuantizedMatrix(jnp.asarray(rng.uniform(0.1, 2, (8, 1))), jnp.asarray(rng.integers(-127, 128, (8, 96)), "int8"))
-    np.testing.assert_allclose(integer_product(jnp.asarray(X), Q), X @ np.asarray(Q.matrix()).T, atol=1e-11)
+    np.testing.assert_allclose(quantized_product(jnp.asarray(X), Q), X @ np.asarray(Q.matrix()).T, atol=1e-11)
 
 
 def test_products_with_nan_are_nan():

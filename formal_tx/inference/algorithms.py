@@ -6,7 +6,6 @@ a batch step together, in one loop that stops computing when all of them have en
 """
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 import jax
@@ -21,6 +20,7 @@ from ..parameters import DTransformerParameters, EDTransformerParameters
 from ..tagging import line, stacked
 from ..validation import require_count, require_key
 from .buckets import bucket, cut
+from .compiling import compiled
 from .contracts import NO_TOKEN, bucketed, d_prompt, ed_context, refuse_undrawn, require_at_most, require_room
 from .decoding import d_prefill, d_step, ed_prefill, ed_step
 from .drawing import Drawing, Text, draw
@@ -79,7 +79,7 @@ def d_inference(
     return line(8, "y", cut(y, length))
 
 
-@partial(jax.jit, static_argnames=("hyperparameters", "steps"))
+@compiled(static_argnames=("hyperparameters", "steps"))
 def _d_inference(x, lengths, params, drawing, key, length, *, hyperparameters, steps):
     batch, (x, lengths, key) = _one_axis(x, lengths, key)
     l = line(1, "l", lengths)
@@ -172,7 +172,7 @@ def ed_inference(
     return cut(x_hat, ends[0] + 2) if ends.size else x_hat
 
 
-@partial(jax.jit, static_argnames=("hyperparameters", "l_max"))
+@compiled(static_argnames=("hyperparameters", "l_max"))
 def _ed_inference(z, z_lengths, params, drawing, key, *, hyperparameters, l_max):
     batch, (z, z_lengths, key) = _one_axis(z, z_lengths, key)
     bos = line(1, "x_hat", jnp.full((*z.shape[:-1], 1), hyperparameters.bos_token, z.dtype))

@@ -9,7 +9,6 @@ where |y| counts the tokens that were predicted, eos_token included. Ended hypot
 long as their score is among the best: a beam of 1 is greedy decoding, and one that is wide enough finds the best.
 """
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -23,6 +22,7 @@ from ..parameters import DTransformerParameters, EDTransformerParameters
 from ..validation import require_count, require_number
 from .buckets import bucket, cut
 from .cache import EDCache, with_slots
+from .compiling import compiled
 from .contracts import NO_TOKEN, bucketed, d_prompt, ed_context, refuse_undrawn, require_at_most, require_room
 from .decoding import d_prefill, d_step, ed_prefill, ed_step
 from .hypotheses import Hypotheses, search
@@ -67,7 +67,7 @@ def d_beam_search(
     return found._replace(sequences=cut(found.sequences, length))
 
 
-@partial(jax.jit, static_argnames=("hyperparameters", "steps", "beam", "n_best"))
+@compiled(static_argnames=("hyperparameters", "steps", "beam", "n_best"))
 def _d_beam_search(x, lengths, params, length, alpha, *, hyperparameters, steps, beam, n_best):
     batch, x, l = x.shape[:-1], x.reshape(-1, x.shape[-1]), lengths.reshape(-1) if lengths.ndim else lengths
     past = d_prefill(x, params, hyperparameters, jnp.broadcast_to(l, x.shape[:-1]), x.shape[-1])
@@ -129,7 +129,7 @@ def ed_beam_search(
     return found._replace(sequences=cut(found.sequences, length))
 
 
-@partial(jax.jit, static_argnames=("hyperparameters", "steps", "beam", "n_best"))
+@compiled(static_argnames=("hyperparameters", "steps", "beam", "n_best"))
 def _ed_beam_search(z, z_lengths, params, length, alpha, *, hyperparameters, steps, beam, n_best):
     batch, z = z.shape[:-1], z.reshape(-1, z.shape[-1])
     l_z = jnp.broadcast_to(z_lengths.reshape(-1) if z_lengths.ndim else z_lengths, z.shape[:-1])

@@ -58,7 +58,7 @@ def d_prefill(
     """
     arguments = d_requires(x, params, hyperparameters, lengths, function="d_prefill")
     x, params, lengths = arguments["x"], arguments["params"], arguments["lengths"]
-    slots = _require_slots("d_prefill", slots, x.shape[-1], hyperparameters.l_max)
+    slots = require_slots("d_prefill", slots, x.shape[-1], hyperparameters.l_max)
     return _d_prefill(x, params, hyperparameters, lengths, slots)
 
 
@@ -88,8 +88,8 @@ def d_step(
       ValueError: for an id or position out of range, or a cache of other sequences, and as `d_transformer`.
     """
     params = require_parameters("d_step", params, DTransformerParameters, hyperparameters)
-    _require_kind("d_step", cache, KeyValueCache, "d_prefill")
-    token, t = _require_step("d_step", token, t, cache, hyperparameters)
+    require_cache("d_step", cache, KeyValueCache, "d_prefill")
+    token, t = require_step("d_step", token, t, cache, hyperparameters)
     return _d_step(token, t, cache, params, hyperparameters)
 
 
@@ -123,7 +123,7 @@ def ed_prefill(
     require_hyperparameters(name, hyperparameters, "EDTransformerHyperparameters")
     params = require_parameters(name, params, EDTransformerParameters, hyperparameters)
     z, z_lengths = token_sequences(name, "z", z, hyperparameters, z_lengths)
-    slots = _require_slots(name, slots, 1, hyperparameters.l_max)
+    slots = require_slots(name, slots, 1, hyperparameters.l_max)
     return _ed_prefill(z, params, hyperparameters, z_lengths, slots)
 
 
@@ -150,8 +150,8 @@ def ed_step(
     name = "ed_step"
     require_hyperparameters(name, hyperparameters, "EDTransformerHyperparameters")
     params = require_parameters(name, params, EDTransformerParameters, hyperparameters)
-    _require_kind(name, cache, EDCache, "ed_prefill")
-    token, t = _require_step(name, token, t, cache.past, hyperparameters)
+    require_cache(name, cache, EDCache, "ed_prefill")
+    token, t = require_step(name, token, t, cache.past, hyperparameters)
     return _ed_step(token, t, cache, params, hyperparameters)
 
 
@@ -171,29 +171,35 @@ def _at(token, t, cache):
     return token[..., None], jnp.broadcast_to(t, token.shape)[..., None]
 
 
-def _require_kind(function: str, cache: Any, kind: type, made_by: str) -> None:
+def require_cache(function: str, cache: Any, kind: type, made_by: str) -> None:
+    """Raise `TypeError` unless `cache` is of this kind."""
     if not isinstance(cache, kind):
         raise TypeError(
             f"{function}: cache is a {type(cache).__name__}, expected {kind.__name__}, as {made_by} makes it"
         )
 
 
-def _require_slots(function: str, slots: Any, at_least: int, l_max: int) -> int:
+def require_slots(function: str, slots: Any, at_least: int, l_max: int) -> int:
+    """How many slots a cache has, l_max unless given; `ValueError` for too few or too many."""
     slots = l_max if slots is None else require_count(function, "slots", slots, at_least=at_least)
     if slots > l_max:
         raise ValueError(f"{function}: slots is {slots}, more than l_max = {l_max}")
     return slots
 
 
-def _require_step(function: str, token: Any, t: Any, cache: KeyValueCache, hyperparameters: Any) -> tuple[Any, Any]:
-    token, t = as_arrays(function, token=token, t=t)
-    token = require_ids(function, "token", token, hyperparameters.N_V)
+def require_step(
+    function: str, token: Any, t: Any, cache: KeyValueCache, hyperparameters: Any, n: int | None = None
+) -> tuple[Any, Any]:
+    """Tokens (...), or (..., n), and their (first) positions () or (...), in canonical form."""
+    name, several = ("token", ()) if n is None else ("x", (n,))
+    token, t = as_arrays(function, **{name: token, "t": t})
+    token = require_ids(function, name, token, hyperparameters.N_V)
     batch = cache.K.shape[1:-3]
-    if token.shape != batch:
-        raise ValueError(
-            f"{function}: token has shape {token.shape}, expected {batch}: one for each sequence of the cache"
-        )
+    if token.shape != (*batch, *several):
+        expected = f"{batch}: one for" if n is None else f"{(*batch, n)}: as many for"
+        raise ValueError(f"{function}: {name} has shape {token.shape}, expected {expected} each sequence of the cache")
     if t.shape not in ((), batch):
         raise ValueError(f"{function}: t has shape {t.shape}, expected () or {batch}: one position for each sequence")
-    t = require_ids(function, "t", t, cache.slots, what="slots")
+    last = "slots" if n is None else "slots - n + 1"
+    t = require_ids(function, "t", t, cache.slots - (n or 1) + 1, what=last)
     return token, t.astype(int)

@@ -12,7 +12,7 @@ from ..embedding import within
 from ..linear import wide
 from ..validation import require_positive
 from .contracts import NO_TOKEN, require_tokens
-from .filters import Filter, as_filters, compose
+from .filters import Filter, as_filters, compose, is_greedy
 from .filters import temperature as divided_by
 
 
@@ -27,16 +27,25 @@ def draw(
 
     It is argmax(logits / τ + G) with Gumbel noise G = `jax.random.gumbel(key)`, which has exactly that distribution.
     With filters, q is the softmax of what they make, in their order, of logits / τ and `seen` (..., N_V); -1 if they
-    leave no token.
+    leave no token. Where the last filter is `greedy` one token is left, and no noise is needed.
     """
+    likeliest = bool(filters) and is_greedy(filters[-1])
+    scaled = log_q(logits, temperature, filters[:-1] if likeliest else filters, seen)
+    if likeliest:
+        y = jnp.argmax(scaled, axis=-1)
+    else:
+        y = jnp.argmax(scaled + jax.random.gumbel(key, scaled.shape, scaled.dtype), axis=-1)
+    return jnp.where(jnp.isnan(scaled.max(axis=-1)), NO_TOKEN, y)  # max is nan where any of them is
+
+
+def log_q(logits: jax.Array, temperature: Any, filters: tuple[Filter, ...], seen: jax.Array | None) -> jax.Array:
+    """What q is the softmax of, up to a constant; arguments as for `draw`."""
     logits = wide(logits)
     if filters:
         logits = compose(divided_by(temperature), *filters)(logits, seen)
         temperature = jnp.ones((), logits.dtype)
     # The largest logit is taken off first: a small τ must not make several of them infinite.
-    scaled = (logits - logits.max(axis=-1, keepdims=True)) / jnp.where(temperature > 0, temperature, jnp.nan)
-    y = jnp.argmax(scaled + jax.random.gumbel(key, scaled.shape, scaled.dtype), axis=-1)
-    return jnp.where(jnp.isnan(scaled.max(axis=-1)), NO_TOKEN, y)  # max is nan where any of them is
+    return (logits - logits.max(axis=-1, keepdims=True)) / jnp.where(temperature > 0, temperature, jnp.nan)
 
 
 @struct.dataclass

@@ -114,6 +114,11 @@ def greedy() -> Filter:
     return Filter(_greedy)
 
 
+def is_greedy(one: Filter) -> bool:
+    """Whether a filter is `greedy()`."""
+    return one.function is _greedy
+
+
 def compose(*filters: FilterLike) -> Filter:
     """One filter after the other, in the order given.
 

@@ -1,10 +1,8 @@
 """Algorithms 14 and 15 token by token: what `d_inference` and `ed_inference` give, as it is drawn."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray
@@ -13,6 +11,7 @@ from ..hyperparameters import DTransformerHyperparameters, EDTransformerHyperpar
 from ..parameters import DTransformerParameters, EDTransformerParameters
 from ..validation import require_count, require_key
 from .buckets import bucket
+from .compiling import compiled
 from .contracts import bucketed, d_prompt, ed_context, refuse_undrawn, require_at_most, require_one, require_room
 from .decoding import d_prefill, d_step, ed_prefill, ed_step
 from .drawing import Drawing, Text
@@ -80,20 +79,20 @@ def ed_stream(
     return _tokens(name, ed_step, begun, 0, l_max, params, drawing, require_key(name, key), hp)
 
 
-@partial(jax.jit, static_argnames=("hyperparameters", "slots"))
+@compiled(static_argnames=("hyperparameters", "slots"))
 def _d_begin(x, l, params, drawing, *, hyperparameters, slots):
     text = Text.begin(x[l - 1], x, l, drawing, hyperparameters.N_V)
     return text, d_prefill(x, params, hyperparameters, l, slots)
 
 
-@partial(jax.jit, static_argnames=("hyperparameters",))
+@compiled(static_argnames=("hyperparameters",))
 def _ed_begin(z, l_z, params, drawing, *, hyperparameters):
     bos = jnp.full((1,), hyperparameters.bos_token, z.dtype)
     text = Text.begin(bos[0], bos, jnp.ones((), int), drawing, hyperparameters.N_V)
     return text, ed_prefill(z, params, hyperparameters, l_z)
 
 
-@partial(jax.jit, static_argnames=("step", "hyperparameters"), donate_argnames=("cache",))
+@compiled(static_argnames=("step", "hyperparameters"), donate_argnames=("cache",))
 def _next(step, text, cache, t, params, drawing, key, hyperparameters):
     logits, cache = step(text.token, t, cache, params, hyperparameters)
     return text.followed_by(drawing(logits, key, t + 1, text.seen), drawing.stop), cache

@@ -16,6 +16,7 @@ OWN = (
     "conventions.md",
     "models.md",
     "performance.md",
+    "decoding.md",
     *sorted(f"how-to/{p.name}" for p in pages.DOCS.glob("how-to/*.md")),
 )
 

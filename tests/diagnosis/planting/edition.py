@@ -48,6 +48,7 @@ _COPIED = (
 _SHARED = (
     "implementation",
     "inference.buckets",
+    "inference.compiling",
     "inference.filters",
     "parameters",
     "practice",

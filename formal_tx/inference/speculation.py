@@ -1,0 +1,193 @@
+"""Speculative decoding (2211.17192): a small model guesses several tokens, and the large one checks all at once.
+
+A pass of a large model over five tokens takes little longer than one over a single token, since its parameters are read
+once. What is drawn has exactly the distribution of Algorithm 14, whatever the small model guesses: it decides only how
+many tokens a pass of the large one is worth.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Int, PRNGKeyArray
+
+from ..hyperparameters import DTransformerHyperparameters
+from ..parameters import DTransformerParameters
+from ..validation import require_count, require_key
+from .buckets import bucket, cut
+from .cache import KeyValueCache
+from .compiling import compiled
+from .contracts import NO_TOKEN, bucketed, d_prompt, refuse_undrawn, require_one, require_room
+from .decoding import d_prefill, d_step
+from .drawing import Drawing, draw, log_q
+from .extending import d_extend
+from .filters import FilterLike
+
+
+class Speculated(NamedTuple):
+    """The tokens (length,) that were drawn, and in how many passes () of the large model."""
+
+    tokens: jax.Array
+    passes: jax.Array
+
+
+def d_speculate(
+    x: Int[Array, " l"],
+    params: DTransformerParameters,
+    hyperparameters: DTransformerHyperparameters,
+    small_params: DTransformerParameters,
+    small_hyperparameters: DTransformerHyperparameters,
+    *,
+    length: int,
+    guesses: int = 4,
+    temperature: Any = 1.0,
+    key: PRNGKeyArray,
+    filters: FilterLike | Sequence[FilterLike] = (),
+    stop: Sequence[int] = (),
+) -> Speculated:
+    """Algorithm 14 with the help of a small model of the same vocabulary: other tokens, of the same distribution.
+
+    With the filter `greedy` they are the tokens of `d_inference`, unless rounding decides between two of them.
+
+    Args:
+      x: (ℓ,) a prompt of at least one token whose values can be seen, ℓ + length + guesses - 1 ≤ l_max of both models.
+      params, hyperparameters: the model whose tokens are drawn. small_params, small_hyperparameters: the one that
+        guesses; `quantize(params)` for example.
+      guesses: how many tokens are guessed for each pass of the large model.
+      length, temperature, key, filters, stop: as for `d_inference`. The guesses are drawn with the same temperature and
+        filters. Token t depends on `fold_in(key, t)` alone, and on the tokens before it.
+    Returns:
+      `Speculated`.
+    Raises:
+      TypeError, ValueError: as `d_inference`, for each of the models, and if their vocabularies differ in size.
+    """
+    name, hp, small_hp = "d_speculate", hyperparameters, small_hyperparameters
+    x, params, _ = d_prompt(name, x, params, hp, None)
+    _, small_params, _ = d_prompt(f"{name}, the small model", x, small_params, small_hp, None)
+    require_one(name, "x", x)
+    if small_hp.N_V != hp.N_V:
+        raise ValueError(f"{name}: the small model has N_V = {small_hp.N_V}, expected {hp.N_V}, the large one's")
+    length = require_count(name, "length", length, at_least=1)
+    guesses = require_count(name, "guesses", guesses, at_least=1)
+    l_max = min(hp.l_max, small_hp.l_max)
+    require_room(name, x, None, length + guesses, l_max)
+    drawing = Drawing.of(name, temperature, filters, stop, params.W_e.dtype, hp.N_V)
+    prompt, l = bucketed(x, None, l_max)
+    tokens, passes = _d_speculate(
+        prompt,
+        l,
+        (params, small_params),
+        drawing,
+        require_key(name, key),
+        np.asarray(length),
+        hyperparameters=(hp, small_hp),
+        guesses=guesses,
+        steps=bucket(length, l_max),
+    )
+    refuse_undrawn(name, tokens, params)
+    refuse_undrawn(f"{name}, the small model", tokens, small_params)
+    return Speculated(cut(tokens, length), passes)
+
+
+class _State(NamedTuple):
+    """The text, prompt included, the position `t` of its last token, whether it has ended, and both caches."""
+
+    text: jax.Array
+    t: jax.Array
+    ended: jax.Array
+    passes: jax.Array
+    cache: KeyValueCache
+    small_cache: KeyValueCache
+
+
+@compiled(static_argnames=("hyperparameters", "guesses", "steps"))
+def _d_speculate(x, l, models, drawing, key, length, *, hyperparameters, guesses, steps):
+    (params, small_params), (hp, small_hp) = models, hyperparameters
+    slots = min(x.shape[-1] + steps + guesses, hp.l_max, small_hp.l_max)
+    text = jnp.pad(x, (0, steps + guesses + 1))
+    caches = (d_prefill(x, p, h, l, slots) for p, h in zip(models, hyperparameters, strict=True))
+    start = _State(text, l - 1, jnp.zeros((), bool), jnp.zeros((), int), *caches)
+
+    def step(state):
+        text, t = state.text, state.t
+        seen = _seen(text, t, drawing, hp.N_V)
+        guessed, log_guess, small_cache = _guess(
+            text[t], t, seen, state.small_cache, small_params, small_hp, drawing, key, guesses
+        )
+        logits, cache = d_extend(jnp.append(text[t], guessed), t, state.cache, params, hp)
+        log_p = log_q(logits, drawing.temperature, drawing.filters, _seen_after(seen, guessed))
+        right, y = _check(log_p, log_guess, guessed, t, key)
+        drawn = jnp.where(jnp.arange(guesses + 1) < right, jnp.append(guessed, NO_TOKEN), y)
+        ended = (_ends(drawn, drawing.stop) & (jnp.arange(guesses + 1) <= right)).any()
+        text = lax.dynamic_update_slice(text, drawn, (t + 1,))
+        return _State(text, t + right + 1, ended, state.passes + 1, cache, small_cache)
+
+    state = lax.while_loop(lambda state: (state.t + 1 - l < length) & ~state.ended, step, start)
+    y = lax.dynamic_slice(state.text, (l,), (steps,))
+    return _filled(y, _ends(y, drawing.stop)), state.passes
+
+
+def _guess(token, t, seen, cache, params, hyperparameters, drawing, key, guesses):
+    """Guesses (n,) for what follows `token`, log q of each (n, N_V), and the cache of the small model with all of them.
+
+    The last step is there for its keys and values: if all guesses are right the text goes on after them.
+    """
+
+    def step(carry, i):
+        token, seen, cache = carry
+        logits, cache = d_step(token, t + i, cache, params, hyperparameters)
+        log_guess = log_q(logits, drawing.temperature, drawing.filters, seen)
+        y = draw(log_guess, jnp.ones((), log_guess.dtype), _key(key, t + 1 + i, 0)).astype(token.dtype)
+        return (y, _seen_after(seen, y[None])[-1] if seen is not None else None, cache), (y, log_guess)
+
+    (_, _, cache), (y, log_guess) = lax.scan(step, (token, seen, cache), jnp.arange(guesses + 1))
+    return y[:-1], log_guess[:-1], cache
+
+
+def _check(log_p, log_guess, guessed, t, key):
+    """How many guesses are right, and the token after them.
+
+    A guess x is right with probability min(1, p(x) / q(x)); the token in place of the first wrong one has the
+    distribution ∝ max(0, p - q), and after right ones alone it has the distribution p of the large model.
+    """
+    p, q = jax.nn.softmax(log_p), jnp.pad(jax.nn.softmax(log_guess), ((0, 1), (0, 0)))
+    n = len(guessed)
+    t = t + 1 + jnp.arange(n + 1)
+    u = jax.vmap(lambda t: jax.random.uniform(_key(key, t, 1), dtype=p.dtype))(t[:n])
+    p_x, q_x = (jnp.take_along_axis(A[:n], guessed[:, None], axis=-1)[:, 0] for A in (p, q))
+    right = jnp.cumprod(u * q_x < p_x).sum()
+    rest = jnp.maximum(p[right] - q[right], 0)
+    rest = jnp.where(rest.sum() > 0, rest, p[right])  # where p = q, rounding may find a guess wrong
+    y = draw(jnp.log(rest), jnp.ones((), p.dtype), _key(key, t[right], 2))
+    return right, y.astype(guessed.dtype)
+
+
+def _key(key: jax.Array, t: jax.Array, purpose: int) -> jax.Array:
+    """The key of position `t` to guess its token (0), to check the guess (1), or to draw another one (2)."""
+    return jax.random.fold_in(jax.random.fold_in(key, t), purpose)
+
+
+def _seen(text, t, drawing, N_V):
+    """Which tokens (N_V,) the text holds up to position `t`; None where no filter asks."""
+    return jnp.zeros(N_V, bool).at[text].max(jnp.arange(len(text)) <= t) if drawing.filters else None
+
+
+def _seen_after(seen, y):
+    """What is seen (n + 1, N_V) before each of y (n,), and after all of them."""
+    if seen is None:
+        return None
+    new = y[:, None] == jnp.arange(len(seen), dtype=y.dtype)[None]
+    return jnp.concatenate([seen[None], seen[None] | (jnp.cumsum(new, axis=0) > 0)])
+
+
+def _ends(y, stop):
+    return (y[:, None] == stop.astype(y.dtype)[None]).any(axis=-1)
+
+
+def _filled(y, ends):
+    """`y` (n,) with the first token that ends a text in place of all that follow it."""
+    first = jnp.argmax(ends)
+    return jnp.where(ends.any() & (jnp.arange(len(y)) > first), y[first], y)
