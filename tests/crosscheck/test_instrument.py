@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import pytest
 
 import formal_tx.architectures
+import formal_tx.attending
 import formal_tx.embedding
 import formal_tx.inference.cache
 import formal_tx.losses
@@ -55,8 +56,8 @@ def strictly_before(x, lengths, segments):
 @pytest.mark.parametrize(
     ("module", "name", "mistake", "number", "place"),
     [
-        (attention_module, "_root", lambda d, like: jnp.asarray(d, like.dtype), 4, "6. V_tilde"),
-        (attention_module, "_root", lambda d, like: jnp.asarray(1, like.dtype), 3, "4. alpha"),
+        (formal_tx.attending, "root", lambda d, like: jnp.asarray(d, like.dtype), 4, "6. V_tilde"),
+        (attention_module, "root", lambda d, like: jnp.asarray(1, like.dtype), 3, "4. alpha"),
         (attention_module, "join_heads", swap_heads, 5, "3. Y"),
         (formal_tx.normalization.jnp, "mean", unbiased_mean, 6, "1. m"),
         (formal_tx.architectures, "mlp", tanh_gelu, 10, "8. X, layer 1"),

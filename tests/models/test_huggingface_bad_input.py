@@ -97,7 +97,7 @@ def test_the_machine_says_how_much_memory_it_has():
     assert 10**6 < memory.available() < 10**14
 
 
-@pytest.mark.parametrize("dtype", ["int8", "float8_e4m3fn", "nonsense", object()])
+@pytest.mark.parametrize("dtype", ["int16", "float8_e4m3fn", "nonsense", object()])
 def test_a_type_that_parameters_cannot_have_is_refused(tmp_path, dtype):
     with pytest.raises(ValueError, match=r"dtype is .*, expected one of float16, bfloat16, float32, float64"):
         load(make(tmp_path), dtype)
