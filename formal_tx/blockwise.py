@@ -7,49 +7,37 @@ that the mask leaves empty are not visited (`Mask.keys`). The backward pass comp
 
 from collections.abc import Callable
 from functools import partial
-from math import ceil
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
-from . import mask_blocks, masks
+from . import masks
 from .attending import Attending
 from .linear import wide
-
-LARGEST_BLOCK = 512
-"""How many queries, and how many keys, a block has at most. Threads do not share the products of smaller ones well."""
+from .mask_blocks import Blocks
 
 
 class _Pair(NamedTuple):
-    """A block of queries and one of keys: how many each has, how many are real, and what happens to scores."""
+    """A block of queries and one of keys, and what happens to their scores, of which `heads` leading axes are heads."""
 
-    rows: int
-    columns: int
-    l_x: int
-    l_z: int
+    blocks: Blocks
     heads: int
     attending: Attending
 
     def visible(self, mask: masks.Mask, i: jax.Array, j: jax.Array) -> jax.Array:
-        """Which of the pair i, j (queries by keys) may attend; keys that only fill the last block are not seen."""
-        table = mask_blocks.block(mask, i * self.rows, self.rows, j * self.columns, self.columns)
-        real = j * self.columns + jnp.arange(self.columns) < self.l_z
-        return masks.for_heads(table & real[(None,) * (table.ndim - 1)], self.heads)
+        """Which of the pair i, j (queries by keys) may attend, with axes for heads."""
+        return masks.for_heads(self.blocks.visible(mask, i, j), self.heads)
 
     def scores(self, S, i, j, t_x, t_z, W_r):
         """The scores (..., rows, columns) of the pair, changed as `attending` says."""
         if self.attending.score is None:
             return S
-        t_x = i * self.rows + jnp.arange(self.rows) if t_x is None else _block(t_x, i, self.rows, axis=-1)
-        t_z = j * self.columns + jnp.arange(self.columns) if t_z is None else _block(t_z, j, self.columns, axis=-1)
+        rows, columns = self.blocks.rows, self.blocks.columns
+        t_x = i * rows + jnp.arange(rows) if t_x is None else _block(t_x, i, rows, axis=-1)
+        t_z = j * columns + jnp.arange(columns) if t_z is None else _block(t_z, j, columns, axis=-1)
         return self.attending.score(S, t_x, t_z, W_r)
-
-    def reach(self, mask: masks.Mask, i: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The blocks of keys, from the first to the one after the last, that a block of queries may see any of."""
-        first, end = mask.keys(i * self.rows, (i + 1) * self.rows - 1, self.l_z)
-        return first // self.columns, (end + self.columns - 1) // self.columns
 
 
 def _block(A: jax.Array, i: jax.Array, size: int, axis: int = -2) -> jax.Array:
@@ -62,10 +50,6 @@ def _added(A: jax.Array, i: jax.Array, change: jax.Array) -> jax.Array:
     return lax.dynamic_update_slice_in_dim(A, _block(A, i, size) + change, i * size, -2)
 
 
-def _over(blocks: tuple[jax.Array, jax.Array], step: Callable, start: Any) -> Any:
-    return lax.fori_loop(blocks[0], blocks[1], step, start)
-
-
 def _product(A: jax.Array, B: jax.Array) -> jax.Array:
     return jnp.matmul(A, B, preferred_element_type=wide(A).dtype)
 
@@ -74,11 +58,6 @@ def _put_together(blocks: jax.Array) -> jax.Array:
     """Blocks (n, ..., size, d) one below the other, (..., n · size, d)."""
     blocks = jnp.moveaxis(blocks, 0, -3)
     return blocks.reshape(*blocks.shape[:-3], -1, blocks.shape[-1])
-
-
-def block_size(length: int) -> int:
-    """The size of blocks for so many tokens: as few as possible of at most `LARGEST_BLOCK`, all of the same size."""
-    return ceil(length / ceil(length / LARGEST_BLOCK))
 
 
 def blockwise(
@@ -103,15 +82,15 @@ def blockwise(
     l_x, l_z = Q.shape[-2], K.shape[-2]
     K, V = _for_each_query_head(K, Q), _for_each_query_head(V, Q)
     batch = jnp.broadcast_shapes(Q.shape[:-2], K.shape[:-2])
-    pair = _Pair(block_size(l_x), block_size(l_z), l_x, l_z, heads, attending)
+    blocks = Blocks.of(l_x, l_z)
     Q = attending.scaled(Q, Q.shape[-1])
-    Q = _filled(jnp.broadcast_to(Q, (*batch, *Q.shape[-2:])), pair.rows, -2)
-    K, V = (_filled(jnp.broadcast_to(A, (*batch, *A.shape[-2:])), pair.columns, -2) for A in (K, V))
-    t_x = None if t_x is None else _filled(t_x, pair.rows, -1)
-    t_z = None if t_z is None else _filled(t_z, pair.columns, -1)
-    mask = mask_blocks.filled(mask, Q.shape[-2], K.shape[-2])
+    Q = _filled(jnp.broadcast_to(Q, (*batch, *Q.shape[-2:])), blocks.rows, -2)
+    K, V = (_filled(jnp.broadcast_to(A, (*batch, *A.shape[-2:])), blocks.columns, -2) for A in (K, V))
+    t_x = None if t_x is None else _filled(t_x, blocks.rows, -1)
+    t_z = None if t_z is None else _filled(t_z, blocks.columns, -1)
     W_r = None if W_r is None else jnp.asarray(W_r)
-    return _blockwise(pair, Q, K, V, W_r, mask, t_x, t_z)[..., :l_x, :]
+    pair = _Pair(blocks, heads, attending)
+    return _blockwise(pair, Q, K, V, W_r, blocks.filled(mask), t_x, t_z)[..., :l_x, :]
 
 
 def _for_each_query_head(A: jax.Array, Q: jax.Array) -> jax.Array:
@@ -135,26 +114,28 @@ def _blockwise(pair, Q, K, V, W_r, mask, t_x, t_z):
 
 def _forward(pair, Q, K, V, W_r, mask, t_x, t_z):
     """The answers (..., ℓ_x, d_mid), and log Σ exp of each query's scores (..., ℓ_x, 1)."""
+    rows, columns = pair.blocks.rows, pair.blocks.columns
 
     def of_queries(i):
-        q = _block(Q, i, pair.rows)
+        q = _block(Q, i, rows)
 
         def with_keys(j, carry):
             m, s, o = carry
-            S = pair.scores(_product(q, _block(K, j, pair.columns).mT), i, j, t_x, t_z, W_r)
+            S = pair.scores(_product(q, _block(K, j, columns).mT), i, j, t_x, t_z, W_r)
             S = jnp.where(pair.visible(mask, i, j), S, -jnp.inf)
             greatest = jnp.maximum(m, S.max(axis=-1, keepdims=True))
             base = jnp.where(greatest == -jnp.inf, 0, greatest)  # nothing is visible yet: all exponentials are 0
             P, before = jnp.exp(S - base), jnp.exp(m - base)
-            answer = _product(P.astype(V.dtype), _block(V, j, pair.columns))
+            answer = _product(P.astype(V.dtype), _block(V, j, columns))
             return greatest, s * before + P.sum(axis=-1, keepdims=True), o * before + answer
 
         zero = jnp.zeros((*q.shape[:-1], 1), wide(q).dtype)
         start = (zero - jnp.inf, zero, jnp.zeros((*q.shape[:-1], V.shape[-1]), zero.dtype))
-        m, s, o = _over(pair.reach(mask, i), with_keys, start)
+        first, end = pair.blocks.reach(mask, i)
+        m, s, o = lax.fori_loop(first, end, with_keys, start)
         return (o / s).astype(V.dtype), m + jnp.log(s)
 
-    V_tilde, log_sum = lax.map(of_queries, jnp.arange(Q.shape[-2] // pair.rows))
+    V_tilde, log_sum = lax.map(of_queries, jnp.arange(Q.shape[-2] // rows))
     return _put_together(V_tilde), _put_together(log_sum)
 
 
@@ -166,29 +147,30 @@ def _keep(pair, Q, K, V, W_r, mask, t_x, t_z):
 def _backward(pair, kept, dV_tilde):
     """The gradients of FlashAttention-2, with the scores transposed: these products are the ones that run fast."""
     Q, K, V, W_r, mask, t_x, t_z, V_tilde, log_sum = kept
-    real = jnp.arange(Q.shape[-2])[:, None] < pair.l_x  # the others may see nothing, and have nan for an answer
+    real = jnp.arange(Q.shape[-2])[:, None] < pair.blocks.l_x  # the others may see nothing, and have nan for an answer
     mean = jnp.sum(jnp.where(real, wide(dV_tilde) * wide(V_tilde), 0), axis=-1, keepdims=True)
-    K_T = K.mT
+    K_T, rows, columns = K.mT, pair.blocks.rows, pair.blocks.columns
 
     def of_queries(gradients, i):
-        q, do, log_s, mean_i = (_block(A, i, pair.rows) for A in (Q, dV_tilde, log_sum, mean))
+        q, do, log_s, mean_i = (_block(A, i, rows) for A in (Q, dV_tilde, log_sum, mean))
 
         def with_keys(j, carry):
             dq_T, dK, dV, dW_r = carry
-            S_T, pull = _scores_transposed(pair, _product(_block(K, j, pair.columns), q.mT), i, j, t_x, t_z, W_r)
+            S_T, pull = _scores_transposed(pair, _product(_block(K, j, columns), q.mT), i, j, t_x, t_z, W_r)
             P_T = jnp.where(pair.visible(mask, i, j).mT, jnp.exp(S_T - log_s.mT), 0)
             dV = _added(dV, j, _product(P_T.astype(do.dtype), do))
-            dS_T, dW = pull(P_T * (_product(_block(V, j, pair.columns), do.mT) - mean_i.mT))
+            dS_T, dW = pull(P_T * (_product(_block(V, j, columns), do.mT) - mean_i.mT))
             dS_T = dS_T.astype(q.dtype)
-            dq_T = dq_T + _product(_block(K_T, j, pair.columns, axis=-1), dS_T)
+            dq_T = dq_T + _product(_block(K_T, j, columns, axis=-1), dS_T)
             return dq_T, _added(dK, j, _product(dS_T, q)), dV, jax.tree.map(jnp.add, dW_r, dW)
 
         start = (jnp.zeros(q.mT.shape, log_s.dtype), *gradients)
-        dq_T, *gradients = _over(pair.reach(mask, i), with_keys, start)
+        first, end = pair.blocks.reach(mask, i)
+        dq_T, *gradients = lax.fori_loop(first, end, with_keys, start)
         return tuple(gradients), dq_T.mT.astype(q.dtype)
 
     start = (*(jnp.zeros(A.shape, log_sum.dtype) for A in (K, V)), jax.tree.map(jnp.zeros_like, W_r))
-    (dK, dV, dW_r), dQ = lax.scan(of_queries, start, jnp.arange(Q.shape[-2] // pair.rows))
+    (dK, dV, dW_r), dQ = lax.scan(of_queries, start, jnp.arange(Q.shape[-2] // rows))
     return _put_together(dQ), dK.astype(K.dtype), dV.astype(V.dtype), dW_r, None, None, None
 
 

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from functools import partial
+from math import ceil
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -9,7 +11,42 @@ from jax import lax
 
 from .masks import Mask, look_up, said_by
 
-_SIZE = 512
+LARGEST_BLOCK = 512
+"""How many queries, and how many keys, a block has at most. Threads do not share the products of smaller ones well."""
+
+
+def block_size(length: int) -> int:
+    """The size of blocks for so many tokens: as few as possible of at most `LARGEST_BLOCK`, all of the same size."""
+    return ceil(length / ceil(length / LARGEST_BLOCK))
+
+
+class Blocks(NamedTuple):
+    """ℓ_x queries and ℓ_z keys in blocks of `rows` and of `columns`; the last ones are filled up."""
+
+    rows: int
+    columns: int
+    l_x: int
+    l_z: int
+
+    @classmethod
+    def of(cls, l_x: int, l_z: int) -> "Blocks":
+        """Blocks of a size that suits the lengths."""
+        return cls(block_size(l_x), block_size(l_z), l_x, l_z)
+
+    def filled(self, mask: Mask) -> Mask:
+        """The mask for whole blocks."""
+        return filled(mask, self.l_x + -self.l_x % self.rows, self.l_z + -self.l_z % self.columns)
+
+    def visible(self, mask: Mask, i: jax.Array, j: jax.Array) -> jax.Array:
+        """Which of the i-th queries and the j-th keys (..., rows, columns) may attend; none to keys that fill up."""
+        table = block(mask, i * self.rows, self.rows, j * self.columns, self.columns)
+        real = j * self.columns + jnp.arange(self.columns) < self.l_z
+        return table & real[(None,) * (table.ndim - 1)]
+
+    def reach(self, mask: Mask, i: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """The blocks of keys, from the first to the one after the last, that the i-th queries may see any of."""
+        first, end = mask.keys(i * self.rows, (i + 1) * self.rows - 1, self.l_z)
+        return first // self.columns, (end + self.columns - 1) // self.columns
 
 
 def holds_array(mask: Mask) -> bool:
@@ -52,16 +89,16 @@ def _on_arrays(f: Callable[[jax.Array], jax.Array], mask: Mask) -> Mask:
 @partial(jax.jit, static_argnums=(1, 2))
 def sees(mask: Mask, l_x: int, l_z: int) -> jax.Array:
     """Whether each query may attend to anything, (..., ℓ_x), in O(ℓ) memory."""
-    mask, keys = filled(mask, l_x + -l_x % _SIZE, l_z + -l_z % _SIZE), jnp.arange(_SIZE)
+    blocks = Blocks.of(l_x, l_z)
+    mask = blocks.filled(mask)
 
     def of_queries(i):
         def with_keys(j, seen):
-            visible = block(mask, i * _SIZE, _SIZE, j * _SIZE, _SIZE)
-            return seen | (visible & (j * _SIZE + keys < l_z)[(None,) * (visible.ndim - 1)]).any(axis=-1)
+            return seen | blocks.visible(mask, i, j).any(axis=-1)
 
-        first, end = mask.keys(i * _SIZE, (i + 1) * _SIZE - 1, l_z)
+        first, end = blocks.reach(mask, i)
         nothing = jnp.zeros(jax.eval_shape(lambda: with_keys(0, jnp.zeros((), bool))).shape, bool)
-        return lax.fori_loop(first // _SIZE, (end + _SIZE - 1) // _SIZE, with_keys, nothing)
+        return lax.fori_loop(first, end, with_keys, nothing)
 
-    seen = jnp.moveaxis(lax.map(of_queries, jnp.arange(-(-l_x // _SIZE))), 0, -2)
+    seen = jnp.moveaxis(lax.map(of_queries, jnp.arange(ceil(l_x / blocks.rows))), 0, -2)
     return seen.reshape(*seen.shape[:-2], -1)[..., :l_x]

@@ -22,6 +22,7 @@ from ..architecture_contracts import (
 from ..architectures import d_layers, decode, encode
 from ..embedding import within
 from ..hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
+from ..linear import aligned
 from ..parameters import DTransformerParameters, EDTransformerParameters
 from ..validation import as_arrays, require_count, require_ids
 from .cache import (
@@ -95,10 +96,16 @@ def d_step(
 
 @partial(jax.jit, static_argnames=("hyperparameters",))
 def _d_step(token, t, cache, params, hyperparameters):
-    token, positions = _at(token, t, cache)
+    logits, cache = extended(token[..., None], t, cache, params, hyperparameters)
+    return logits[..., 0, :], cache
+
+
+def extended(x, t, cache, params, hyperparameters):
+    """The logits (..., n, N_V) after each of the tokens `x` (..., n), the first at position `t`; and the new cache."""
+    x, positions = _at(x, t, cache)
     attend = cached_attend(positions, hyperparameters.attending, params.W_r)
-    logits, new = d_layers(token, params, hyperparameters, attend, positions=positions, states=cache)
-    return logits[..., 0, :], write(cache, new, t)
+    logits, new = d_layers(x, params, hyperparameters, attend, positions=positions, states=cache)
+    return logits, write(cache, new, t)
 
 
 def ed_prefill(
@@ -157,7 +164,7 @@ def ed_step(
 
 @partial(jax.jit, static_argnames=("hyperparameters",))
 def _ed_step(token, t, cache, params, hyperparameters):
-    token, positions = _at(token, t, cache.past)
+    token, positions = _at(token[..., None], t, cache.past)
     attend = jax.named_scope("self_attention")(cached_attend(positions, hyperparameters.decoder_attending, params.W_rx))
     cross_attend = jax.named_scope("cross_attention")(context_attend(cache.z_lengths, hyperparameters.cross_attending))
     states = (cache.past, cache.context)
@@ -165,10 +172,10 @@ def _ed_step(token, t, cache, params, hyperparameters):
     return logits[..., 0, :], cache.replace(past=write(cache.past, new, t))
 
 
-def _at(token, t, cache):
-    """One token as a sequence (..., 1), and its position. Where the cache has no such slot the token is none."""
-    token = jnp.where((t >= 0) & (t < cache.slots), token, NO_TOKEN)
-    return token[..., None], jnp.broadcast_to(t, token.shape)[..., None]
+def _at(x, t, cache):
+    """Tokens (..., n), and the positions of them from `t` on. Where the cache lacks a slot all of them are none."""
+    positions = jnp.broadcast_to(t[..., None], x.shape) + aligned(jnp.arange(x.shape[-1]), x)
+    return jnp.where((positions[..., :1] >= 0) & (positions[..., -1:] < cache.slots), x, NO_TOKEN), positions
 
 
 def require_cache(function: str, cache: Any, kind: type, made_by: str) -> None:

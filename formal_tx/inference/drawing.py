@@ -106,10 +106,10 @@ class Text:
         y = jnp.where(self.ended, self.token, y.astype(self.token.dtype))
         seen = self.seen
         if seen is not None:
-            seen = seen | _equal(y, jnp.arange(seen.shape[-1]))
-        return Text(y, seen, self.ended | _equal(y, stop).any(axis=-1))
+            seen = seen | equal(y, jnp.arange(seen.shape[-1]))
+        return Text(y, seen, self.ended | equal(y, stop).any(axis=-1))
 
 
-def _equal(y: jax.Array, tokens: jax.Array) -> jax.Array:
+def equal(y: jax.Array, tokens: jax.Array) -> jax.Array:
     """Which of `tokens` (n,) each of `y` (...) is: (..., n)."""
     return y[..., None] == tokens.astype(y.dtype).reshape((1,) * y.ndim + (-1,))

@@ -8,15 +8,12 @@ from jax import lax
 from jaxtyping import Array, Float, Int
 
 from ..architecture_contracts import d_requires, require_parameters
-from ..architectures import d_layers
 from ..embedding import within
 from ..hyperparameters import DTransformerHyperparameters
-from ..linear import aligned
 from ..parameters import DTransformerParameters
 from ..validation import as_arrays, require_count
-from .cache import KeyValueCache, cached_attend, empty_cache, write
-from .contracts import NO_TOKEN
-from .decoding import require_cache, require_slots, require_step
+from .cache import KeyValueCache, empty_cache
+from .decoding import extended, require_cache, require_slots, require_step
 
 
 def d_extend(
@@ -46,13 +43,7 @@ def d_extend(
     return _d_extend(x, t, cache, params, hyperparameters)
 
 
-@partial(jax.jit, static_argnames=("hyperparameters",))
-def _d_extend(x, t, cache, params, hyperparameters):
-    positions = jnp.broadcast_to(t[..., None], x.shape) + aligned(jnp.arange(x.shape[-1]), x)
-    x = jnp.where((positions[..., :1] >= 0) & (positions[..., -1:] < cache.slots), x, NO_TOKEN)
-    attend = cached_attend(positions, hyperparameters.attending, params.W_r)
-    logits, new = d_layers(x, params, hyperparameters, attend, positions=positions, states=cache)
-    return logits, write(cache, new, t)
+_d_extend = jax.jit(extended, static_argnames=("hyperparameters",))
 
 
 def d_prefill_in_chunks(

@@ -22,7 +22,7 @@ from .cache import KeyValueCache
 from .compiling import compiled
 from .contracts import NO_TOKEN, bucketed, d_prompt, refuse_undrawn, require_one, require_room
 from .decoding import d_prefill, d_step
-from .drawing import Drawing, draw, log_q
+from .drawing import Drawing, Text, draw, equal, log_q
 from .extending import d_extend
 from .filters import FilterLike
 
@@ -113,7 +113,7 @@ def _d_speculate(x, l, models, drawing, key, length, *, hyperparameters, guesses
 
     def step(state):
         text, t = state.text, state.t
-        seen = _seen(text, t, drawing, hp.N_V)
+        seen = Text.begin(text[t], text, t + 1, drawing, hp.N_V).seen
         guessed, log_guess, small_cache = _guess(
             text[t], t, seen, state.small_cache, small_params, small_hp, drawing, key, guesses
         )
@@ -170,21 +170,16 @@ def _key(key: jax.Array, t: jax.Array, purpose: int) -> jax.Array:
     return jax.random.fold_in(jax.random.fold_in(key, t), purpose)
 
 
-def _seen(text, t, drawing, N_V):
-    """Which tokens (N_V,) the text holds up to position `t`; None where no filter asks."""
-    return jnp.zeros(N_V, bool).at[text].max(jnp.arange(len(text)) <= t) if drawing.filters else None
-
-
 def _seen_after(seen, y):
     """What is seen (n + 1, N_V) before each of y (n,), and after all of them."""
     if seen is None:
         return None
-    new = y[:, None] == jnp.arange(len(seen), dtype=y.dtype)[None]
+    new = equal(y, jnp.arange(len(seen)))
     return jnp.concatenate([seen[None], seen[None] | (jnp.cumsum(new, axis=0) > 0)])
 
 
 def _ends(y, stop):
-    return (y[:, None] == stop.astype(y.dtype)[None]).any(axis=-1)
+    return equal(y, stop).any(axis=-1)
 
 
 def _filled(y, ends):

@@ -10,8 +10,10 @@ from benchmarks.harness.comparison import compare, interleaved
 from benchmarks.harness.limit import Limit, products, reading
 from benchmarks.harness.settings import Settings
 
+from .stand_ins import StandIn
 
-class Scripted:
+
+class Scripted(StandIn):
     """A rival without a process: its turns take what is written down."""
 
     turns: list[str] = []  # noqa: RUF012
@@ -23,12 +25,6 @@ class Scripted:
         if self.reason:
             raise self.reason
         return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def last_at_least(self, seconds: float) -> None:
-        pass
 
     def turn(self) -> float:
         self.turns.append(self.name)

@@ -10,9 +10,8 @@ import formal_tx
 from formal_tx import masks
 from formal_tx.attend import attend
 from formal_tx.attending import AS_PRINTED, Attending
-from formal_tx.blockwise import block_size
 from formal_tx.implementation import attend_with
-from formal_tx.mask_blocks import sees
+from formal_tx.mask_blocks import block_size, sees
 from formal_tx.positional import Alibi, RelativeBuckets
 from formal_tx.scores import SoftCap
 
@@ -43,7 +42,7 @@ VARIED = {
 
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
-    monkeypatch.setattr("formal_tx.blockwise.LARGEST_BLOCK", 16)
+    monkeypatch.setattr("formal_tx.mask_blocks.LARGEST_BLOCK", 16)
 
 
 def arrays(dtype=np.float64):
@@ -128,8 +127,7 @@ def test_a_window_leaves_out_all_that_is_far():
 
 
 @pytest.mark.parametrize("mask", MASKS)
-def test_sees_is_any_of_the_dense_mask(mask, monkeypatch):
-    monkeypatch.setattr("formal_tx.mask_blocks._SIZE", 16)
+def test_sees_is_any_of_the_dense_mask(mask):
     mask = MASKS[mask]() & masks.window(9) & ~masks.window(2)
     np.testing.assert_array_equal(
         jax.jit(lambda m: sees.__wrapped__(m, L_X, L_Z))(mask), masks.dense(mask, L_X, L_Z).any(axis=-1)
