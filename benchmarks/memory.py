@@ -16,6 +16,7 @@ from .harness.records import measured, not_measured
 from .harness.results import Record
 from .harness.rival import Rival
 from .harness.settings import Settings
+from .train import trainer
 
 LENGTHS = (4096, 8192, 16384, 32768)
 BATCHES = (4, 12)
@@ -39,7 +40,7 @@ def measure(settings: Settings) -> Iterator[Record]:
 
 def _step(batch: int) -> Record:
     case = f"training step, batch {batch}"
-    ours = Rival("ours", "benchmarks.rivals.our_training:step", batch=batch)
+    ours = trainer(batch)
     theirs = Rival(NAME, "benchmarks.rivals.torch_training:step", batch=batch)
     with ExitStack() as stack:
         absent = started(stack, [ours, theirs])

@@ -3,7 +3,10 @@
 python -m benchmarks.train
 """
 
+import os
 from collections.abc import Iterator
+
+from formal_tx.cli.huge_pages import with_huge_pages
 
 from .harness.command import command
 from .harness.comparison import compare
@@ -16,6 +19,12 @@ from .rivals.nanogpt_small import LENGTH, operations
 TORCH = "benchmarks.rivals.torch_training"
 
 
+def trainer(batch: int) -> Rival:
+    """Ours, in the environment in which `formal-tx train` runs."""
+    environment = with_huge_pages(os.environ)
+    return Rival("ours", "benchmarks.rivals.our_training:step", environment=environment, batch=batch)
+
+
 def measure(settings: Settings) -> Iterator[Record]:
     """A line for each batch size and rival."""
     for batch in settings.few((4, 12)):
@@ -25,7 +34,7 @@ def measure(settings: Settings) -> Iterator[Record]:
             Rival("PyTorch, compiled", f"{TORCH}:step", batch=batch, compiled=True),
         ]
         rivals = list(settings.few(rivals, rivals[:2]))  # PyTorch compiles for half a minute
-        ours = Rival("ours", "benchmarks.rivals.our_training:step", batch=batch)
+        ours = trainer(batch)
         tokens = {"tokens": batch * LENGTH}
         yield from compare(settings, "train", f"batch {batch}", ours, rivals, products(operations(batch)), **tokens)
 

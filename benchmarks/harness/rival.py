@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,22 @@ class Rival:
       name: what it is called in the results.
       target: "module:function", which makes it ready; `arguments`: those of the function, of types that JSON has.
       calls_before: how often it is called before the first turn. Three show what is compiled, and how long a call is.
+      environment: what its process has for an environment; as this one's, unless given.
     Raises:
       Absent: it cannot be timed here. RivalFailed: it ended, or said that something went wrong.
     """
 
-    def __init__(self, name: str, target: str, *, calls_before: int = 3, **arguments: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        target: str,
+        *,
+        calls_before: int = 3,
+        environment: Mapping[str, str] = os.environ,
+        **arguments: Any,
+    ) -> None:
         self.name = name
+        self._environment = {**environment, "PYTHONPATH": str(ROOT)}
         worker = ("-m", "benchmarks.harness.worker", target, json.dumps(arguments), str(calls_before))
         self._command = [sys.executable, *worker]
         self._calls = 1
@@ -44,7 +55,7 @@ class Rival:
         self._process = subprocess.Popen(
             self._command,
             cwd=ROOT,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
+            env=self._environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL if "BENCHMARKS_VERBOSE" not in os.environ else None,

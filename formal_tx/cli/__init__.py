@@ -14,6 +14,7 @@ from .describe import describe
 from .evaluate import evaluate
 from .fill import fill
 from .generate import generate
+from .huge_pages import begin_again_with_huge_pages
 from .info import info
 from .laws import laws
 from .list import list_algorithms
@@ -47,6 +48,8 @@ for command in (run, describe, train, generate, translate, fill, evaluate, info,
 
 def main() -> None:
     """Run a command. Whatever goes wrong is one sentence and exit status 2; FORMAL_TX_TRACEBACK=1 shows where."""
+    if sys.argv[1:2] == ["train"]:
+        begin_again_with_huge_pages()
     try:
         app()
     except KeyboardInterrupt:
