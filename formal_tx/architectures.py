@@ -9,7 +9,7 @@ architecture comes as logits, the part before the softmax, which training and sa
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -71,7 +71,20 @@ def unembedding_matrix(params: Any) -> Any:
     return params.W_e if params.W_u is None else params.W_u
 
 
-def _logits(X: jax.Array, params: Any, hyperparameters: Hyperparameters) -> jax.Array:
+class Unembedding(NamedTuple):
+    """The parameters that `logits_of` reads, W_u or W_e (N_V, d_e) and b_u (N_V,), without the others."""
+
+    W_e: Any
+    W_u: Any
+    b_u: Any
+
+    @classmethod
+    def of(cls, params: Any) -> "Unembedding":
+        """Those of an architecture."""
+        return cls(params.W_e if params.W_u is None else None, params.W_u, params.b_u)
+
+
+def logits_of(X: jax.Array, params: Any, hyperparameters: Hyperparameters) -> jax.Array:
     """W_u X, what the last line makes probabilities of."""
     logits = affine(X, unembedding_matrix(params), params.b_u)
     if hyperparameters.logit_scale != 1:
@@ -154,14 +167,14 @@ def decode(
     states=None,
     practice: Practice = AS_PRINTED,
 ):
-    """Lines 10 to 20 of Algorithm 8, and its logits, with the two attentions given.
+    """Lines 10 to 20 of Algorithm 8 with the two attentions given.
 
     Args:
       x: (..., ℓ_x) token ids.
       attend, cross_attend: line 14's and line 16's attention; `states`, stacked by layer, is a pair for them.
       positions: (..., ℓ) position of each token; None is 0, 1, 2, …
     Returns:
-      logits (..., ℓ_x, N_V), and the new states.
+      X (..., ℓ_x, d_e), of which `logits_of` makes logits, and the new states.
     """
     hp, activation, drop = hyperparameters, hyperparameters.activation, practice.drop
     before, branch, after, inner = hp.norms
@@ -191,8 +204,7 @@ def decode(
     L = hp.L_dec
     of_layers = (params.decoder, states, hp.windows_of(L), drop.by_layer(L, stack=1))
     X, states = lax.scan(practice.layer(layer), X, of_layers, length=L)
-    X = hp.normalise(X, params.gamma_x, params.beta_x) if hp.final_norm else X
-    return _logits(X, params, hp), states
+    return hp.normalise(X, params.gamma_x, params.beta_x) if hp.final_norm else X, states
 
 
 def _rows(W_p: jax.Array | None, positions: jax.Array | None) -> jax.Array | None:
@@ -227,7 +239,13 @@ def ed_transformer_logits(
 ) -> Float[Array, "*batch l_x N_V"]:
     """Algorithm 8 up to the softmax: logits (..., ℓ_x, N_V). As `ed_transformer`, and with `practice`."""
     theta, dtype = practice.cast(params), params.W_e.dtype
-    Z = encode(z, theta, hyperparameters, z_lengths, practice)
+    X = ed_features(z, x, theta, hyperparameters, z_lengths, x_lengths, practice)
+    return logits_of(X, theta, hyperparameters).astype(dtype)
+
+
+def ed_features(z, x, params, hyperparameters, z_lengths, x_lengths, practice):
+    """Lines 1 to 20 of Algorithm 8: X (..., ℓ_x, d_e), in the type to compute with."""
+    Z = encode(z, params, hyperparameters, z_lengths, practice)
     see = _visible(masks.full, z_lengths, None)
 
     @jax.named_scope("cross_attention")
@@ -236,9 +254,8 @@ def ed_transformer_logits(
         return mh_attention(X, Z, W, see, hyperparameters.cross_attending), state
 
     attending = hyperparameters.decoder_attending
-    attend = jax.named_scope("self_attention")(self_attend(masks.causal, attending, theta.W_rx))
-    logits, _ = decode(x, theta, hyperparameters, attend, cross_attend, x_lengths, practice=practice)
-    return logits.astype(dtype)
+    attend = jax.named_scope("self_attention")(self_attend(masks.causal, attending, params.W_rx))
+    return decode(x, params, hyperparameters, attend, cross_attend, x_lengths, practice=practice)[0]
 
 
 @algorithm(ed_requires, static=("hyperparameters",))
@@ -364,6 +381,17 @@ def e_transformer_logits(
       ValueError: also for hyperparameters without a head.
     """
     hp, params, dtype = hyperparameters, practice.cast(params), jax.tree.leaves(params)[0].dtype
+    X = e_features(x, params, hp, lengths, segments, practice, types)
+    return logits_of(X, params, hp).astype(dtype)
+
+
+def e_features(x, params, hyperparameters, lengths, segments, practice, types=None):
+    """Lines 1 to 11 of Algorithm 9: X (..., ℓ, d_f), in the type to compute with.
+
+    Raises:
+      ValueError: for hyperparameters without a head.
+    """
+    hp = hyperparameters
     if not hp.head:
         raise ValueError(
             "e_transformer: hyperparameters.head is False, expected True: without a head there are no logits"
@@ -371,8 +399,7 @@ def e_transformer_logits(
     X = e_encode(x, params, hp, lengths, segments, practice, types)
     assert params.W_f is not None  # there is a head
     X = line(10, "X", hp.activation(affine(X, params.W_f, params.b_f)))
-    X = line(11, "X", hp.normalise(X, params.gamma, params.beta))
-    return _logits(X, params, hp).astype(dtype)
+    return line(11, "X", hp.normalise(X, params.gamma, params.beta))
 
 
 @algorithm(e_requires, static=("hyperparameters",))
@@ -412,14 +439,14 @@ def d_layers(
     states=None,
     practice: Practice = AS_PRINTED,
 ):
-    """Lines 1 to 10 of Algorithm 10, and its logits, with line 6's attention given.
+    """Lines 1 to 10 of Algorithm 10 with line 6's attention given.
 
     Args:
       x: (..., ℓ) token ids.
       attend: line 6's attention; `states`, stacked by layer, is what it carries.
       positions: (..., ℓ) position of each token; None is 0, 1, 2, …
     Returns:
-      logits (..., ℓ, N_V), and the new states.
+      X (..., ℓ, d_e), of which `logits_of` makes logits, and the new states.
     """
     hp, activation, drop = hyperparameters, hyperparameters.activation, practice.drop
     before, branch, after, inner = hp.norms
@@ -447,7 +474,7 @@ def d_layers(
     X, states = lax.scan(practice.layer(layer), X, of_layers, length=L)
     if hp.final_norm:
         X = line(10, "X", hp.normalise(X, params.gamma, params.beta))
-    return _logits(X, params, hp), states
+    return X, states
 
 
 @algorithm(d_requires, static=("hyperparameters",))
@@ -466,10 +493,16 @@ def d_transformer_logits(
         positions begin at 0 in each.
       practice: `Practice`, by default nothing.
     """
-    theta, positions = practice.cast(params), positions_within(segments)
-    attend = self_attend(_visible(masks.causal, None, segments), hyperparameters.attending, theta.W_r, positions)
-    logits, _ = d_layers(x, theta, hyperparameters, attend, lengths, positions, practice=practice)
-    return logits.astype(params.W_e.dtype)
+    theta = practice.cast(params)
+    X = d_features(x, theta, hyperparameters, lengths, segments, practice)
+    return logits_of(X, theta, hyperparameters).astype(params.W_e.dtype)
+
+
+def d_features(x, params, hyperparameters, lengths, segments, practice):
+    """Lines 1 to 10 of Algorithm 10: X (..., ℓ, d_e), in the type to compute with."""
+    positions = positions_within(segments)
+    attend = self_attend(_visible(masks.causal, None, segments), hyperparameters.attending, params.W_r, positions)
+    return d_layers(x, params, hyperparameters, attend, lengths, positions, practice=practice)[0]
 
 
 @algorithm(d_requires, static=("hyperparameters",))

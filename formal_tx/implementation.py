@@ -13,8 +13,9 @@ _asked_for = jax.make_user_context(None)  # a part of the key of `jit`'s caches
 def attend_with(implementation: str | None) -> AbstractContextManager[Any]:
     """Inside `with attend_with("blockwise"):` attention runs by this implementation; None leaves the choice to us.
 
-    "dense" is Algorithm 4 as it reads, with ℓ_x × ℓ_z scores. "blockwise" keeps no more than a block of them
-    (`blockwise.py`). "cudnn" is the fused kernel of NVIDIA's GPUs, in half precision. They differ by rounding.
+    "dense" is Algorithm 4 as it reads, with ℓ_x × ℓ_z scores; losses, too, then have all of their logits at once.
+    "blockwise" keeps no more than a block of scores (`blockwise.py`). "cudnn" is the fused kernel of NVIDIA's GPUs, in
+    half precision. They differ by rounding.
 
     Raises:
       ValueError: for another name.

@@ -8,7 +8,16 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from .architecture_contracts import d_requires, e_requires, ed_requires, require_special_tokens, token_sequences
-from .architectures import d_transformer_logits, e_transformer_logits, ed_transformer_logits
+from .architectures import (
+    Unembedding,
+    d_features,
+    d_transformer_logits,
+    e_features,
+    e_transformer_logits,
+    ed_features,
+    ed_transformer_logits,
+    logits_of,
+)
 from .contracts import algorithm
 from .embedding import within
 from .hyperparameters import (
@@ -16,6 +25,7 @@ from .hyperparameters import (
     EDTransformerHyperparameters,
     ETransformerHyperparameters,
 )
+from .losses_in_parts import in_parts, sum_in_parts
 from .parameters import DTransformerParameters, EDTransformerParameters, ETransformerParameters
 from .practice import AS_PRINTED, Practice
 from .tagging import line
@@ -44,7 +54,23 @@ def scored(
     if label_smoothing:
         log_p = (1 - label_smoothing) * log_p + label_smoothing * rows.mean(axis=-1)
     loss = jnp.sum(jnp.where(counted, -log_p, 0))
-    return loss / jnp.maximum(jnp.sum(counted), 1).astype(loss.dtype) if mean else loss
+    return _mean(loss, counted) if mean else loss
+
+
+def _mean(loss: jax.Array, counted: jax.Array) -> jax.Array:
+    return loss / jnp.maximum(jnp.sum(counted), 1).astype(loss.dtype)
+
+
+def _scored_in_parts(X, params, theta, hyperparameters, targets, counted, mean, practice):
+    """`scored` for X (..., ℓ, d_e), of which the logits of all positions would be too many."""
+
+    def score(X, theta, targets, counted):
+        logits = logits_of(X, theta, hyperparameters).astype(params.W_e.dtype)
+        log_P = logits - jax.nn.logsumexp(logits, axis=-1, keepdims=True)
+        return scored(log_P, targets, counted, mean=False, label_smoothing=practice.label_smoothing)
+
+    loss = sum_in_parts(score, X, Unembedding.of(theta), targets, counted, hyperparameters.N_V)
+    return _mean(loss, counted) if mean else loss
 
 
 def next_tokens(
@@ -81,9 +107,13 @@ def d_loss(
 
     `segments` (..., ℓ) numbers the texts that share a sequence, as in `d_transformer_logits`.
     """
+    targets, counted = next_tokens(x, lengths, segments)
+    if in_parts(targets.size, hyperparameters.N_V):
+        theta = practice.cast(params)
+        X = d_features(x, theta, hyperparameters, lengths, segments, practice)
+        return _scored_in_parts(X, params, theta, hyperparameters, targets, counted, mean, practice)
     logits = d_transformer_logits(x, params, hyperparameters, lengths, segments, practice)
     log_P = line(4, "log_P", jax.nn.log_softmax(logits))
-    targets, counted = next_tokens(x, lengths, segments)
     return line(5, "loss", scored(log_P, targets, counted, mean, practice.label_smoothing))
 
 
@@ -105,9 +135,14 @@ def ed_loss(
     practice: Practice = AS_PRINTED,
 ) -> Float[Array, ""]:
     """Lines 4 and 5 of Algorithm 11: - Σ_t log P[x[t+1], t] of `x` (..., ℓ_x) given `z` (..., ℓ_z)."""
+    targets, counted = next_tokens(x, x_lengths)
+    if in_parts(targets.size, hyperparameters.N_V):
+        theta = practice.cast(params)
+        X = ed_features(z, x, theta, hyperparameters, z_lengths, x_lengths, practice)
+        return _scored_in_parts(X, params, theta, hyperparameters, targets, counted, mean, practice)
     logits = ed_transformer_logits(z, x, params, hyperparameters, z_lengths, x_lengths, practice)
     log_P = line(4, "log_P", jax.nn.log_softmax(logits))
-    return line(5, "loss", scored(log_P, *next_tokens(x, x_lengths), mean, practice.label_smoothing))
+    return line(5, "loss", scored(log_P, targets, counted, mean, practice.label_smoothing))
 
 
 def _e_loss_requires(params, x_tilde, x, hyperparameters, lengths, segments, chosen, mean, practice):
@@ -150,7 +185,12 @@ def e_loss(
     given, is the positions to score instead of those where `x_tilde` is mask_token.
     """
     T_tilde = line(7, "T_tilde", x_tilde == hyperparameters.mask_token if chosen is None else chosen)
+    T_tilde = T_tilde & within(x, lengths)
+    if in_parts(x.size, hyperparameters.N_V):
+        theta = practice.cast(params)
+        X = e_features(x_tilde, theta, hyperparameters, lengths, segments, practice)
+        targets = jnp.where(T_tilde, x, 0)
+        return _scored_in_parts(X, params, theta, hyperparameters, targets, T_tilde, mean, practice)
     logits = e_transformer_logits(x_tilde, params, hyperparameters, lengths, segments, practice)
     log_P = line(8, "log_P", jax.nn.log_softmax(logits))
-    T_tilde = T_tilde & within(x, lengths)
     return line(9, "loss", scored(log_P, jnp.where(T_tilde, x, 0), T_tilde, mean, practice.label_smoothing))

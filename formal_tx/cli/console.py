@@ -1,6 +1,7 @@
 """Where the commands print: results to standard output, everything else to standard error."""
 
 import json
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import typer
@@ -23,9 +24,9 @@ def give_up(message: str) -> NoReturn:
     raise typer.Exit(2)
 
 
-def algorithm(number: str) -> Algorithm:
-    """The algorithm that a user named by number or by name; gives up if there is none."""
+def algorithm(number: str, also: Iterable[Algorithm] = ()) -> Algorithm:
+    """The algorithm, or one of `also`, that a user named by number or by name; gives up if there is none."""
     try:
-        return find(number)
+        return find(number, also=also)
     except KeyError as error:
         give_up(str(error.args[0]))

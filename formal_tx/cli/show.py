@@ -11,9 +11,11 @@ from ..crosscheck.source import library_lines, library_place
 from .console import algorithm, output
 
 
-def show(number: Annotated[str, typer.Argument(help="Number or name of an algorithm.")]) -> None:
+def show(number: Annotated[str, typer.Argument(help="Number or name of an algorithm, or of a variation.")]) -> None:
     """The pseudocode and the JAX edition side by side, lines aligned by number."""
-    found = algorithm(number)
+    from ..crosscheck.variations import VARIATIONS
+
+    found = algorithm(number, also=VARIATIONS)
     docstring = found.listing.source
     end = next(i for i, line in enumerate(docstring) if i > 0 and line.rstrip().endswith('"""'))
     output.print(Text("\n".join(docstring[: end + 1]).strip('"') + "\n"))

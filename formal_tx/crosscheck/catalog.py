@@ -92,8 +92,12 @@ class Variation(Algorithm):
     run: Callable[[Any, Any], tuple[Any, dict[str, Any]]]
 
     @property
+    def file(self) -> str:
+        return self.beside.replace(".", "/")
+
+    @property
     def listing(self) -> Listing:
-        return pseudocode.listing(self.beside.replace(".", "/"), self.pseudocode_name)
+        return pseudocode.listing(self.file, self.pseudocode_name)
 
     @property
     def paper(self) -> Callable[..., Any]:
@@ -189,7 +193,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         signature=("x", "params", "hyperparameters"),
         module="formal_tx.architectures",
         functions=("e_transformer", "e_transformer_logits"),
-        sources=("e_encode", "e_layers", "e_transformer_logits", "e_transformer"),
+        sources=("e_encode", "e_layers", "e_features", "e_transformer"),
     ),
     Algorithm(
         number=10,

@@ -35,11 +35,12 @@ def library_lines(algorithm: Algorithm) -> dict[int, str]:
 
 
 def library_place(algorithm: Algorithm) -> str:
-    """Where the library's function is: `formal_tx/attention.py:90`."""
-    function = inspect.unwrap(algorithm.library)
+    """Where the library's function is: `formal_tx/attention.py:90`; its file, if it is a part of a larger one."""
     module = importlib.import_module(algorithm.module)
     path = Path(inspect.getfile(module))
-    return f"{path.parent.name}/{path.name}:{function.__code__.co_firstlineno}"
+    function = inspect.unwrap(getattr(module, algorithm.name, None))
+    line = f":{function.__code__.co_firstlineno}" if inspect.isfunction(function) else ""
+    return f"{path.parent.name}/{path.name}{line}"
 
 
 def _statements(node: ast.AST):

@@ -7,11 +7,13 @@ from .decoding import d_prefill, d_step, ed_prefill, ed_step
 from .drawing import draw
 from .extending import d_extend, d_prefill_in_chunks
 from .hypotheses import Hypotheses
+from .prefix_cache import PrefixCache
 from .speculation import Speculated, d_speculate
 from .streaming import d_stream, ed_stream
 
 __all__ = [
     "Hypotheses",
+    "PrefixCache",
     "Speculated",
     "d_beam_search",
     "d_extend",

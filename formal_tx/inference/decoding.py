@@ -19,7 +19,7 @@ from ..architecture_contracts import (
     require_parameters,
     token_sequences,
 )
-from ..architectures import d_layers, decode, encode
+from ..architectures import d_layers, decode, encode, logits_of
 from ..embedding import within
 from ..hyperparameters import DTransformerHyperparameters, EDTransformerHyperparameters
 from ..linear import aligned
@@ -104,8 +104,8 @@ def extended(x, t, cache, params, hyperparameters):
     """The logits (..., n, N_V) after each of the tokens `x` (..., n), the first at position `t`; and the new cache."""
     x, positions = _at(x, t, cache)
     attend = cached_attend(positions, hyperparameters.attending, params.W_r)
-    logits, new = d_layers(x, params, hyperparameters, attend, positions=positions, states=cache)
-    return logits, write(cache, new, t)
+    X, new = d_layers(x, params, hyperparameters, attend, positions=positions, states=cache)
+    return logits_of(X, params, hyperparameters), write(cache, new, t)
 
 
 def ed_prefill(
@@ -168,8 +168,8 @@ def _ed_step(token, t, cache, params, hyperparameters):
     attend = jax.named_scope("self_attention")(cached_attend(positions, hyperparameters.decoder_attending, params.W_rx))
     cross_attend = jax.named_scope("cross_attention")(context_attend(cache.z_lengths, hyperparameters.cross_attending))
     states = (cache.past, cache.context)
-    logits, (new, _) = decode(token, params, hyperparameters, attend, cross_attend, positions=positions, states=states)
-    return logits[..., 0, :], cache.replace(past=write(cache.past, new, t))
+    X, (new, _) = decode(token, params, hyperparameters, attend, cross_attend, positions=positions, states=states)
+    return logits_of(X, params, hyperparameters)[..., 0, :], cache.replace(past=write(cache.past, new, t))
 
 
 def _at(x, t, cache):
@@ -202,6 +202,7 @@ def require_step(
     token, t = as_arrays(function, **{name: token, "t": t})
     token = require_ids(function, name, token, hyperparameters.N_V)
     batch = cache.K.shape[1:-3]
+    _require_cache_of(function, cache, batch, hyperparameters)
     if token.shape != (*batch, *several):
         expected = f"{batch}: one for" if n is None else f"{(*batch, n)}: as many for"
         raise ValueError(f"{function}: {name} has shape {token.shape}, expected {expected} each sequence of the cache")
@@ -210,3 +211,15 @@ def require_step(
     last = "slots" if n is None else "slots - n + 1"
     t = require_ids(function, "t", t, cache.slots - (n or 1) + 1, what=last)
     return token, t.astype(int)
+
+
+def _require_cache_of(function: str, cache: KeyValueCache, batch: tuple[int, ...], hyperparameters: Any) -> None:
+    """`ValueError` for a cache of another model."""
+    hp = hyperparameters
+    L = hp.L_dec if isinstance(hp, EDTransformerHyperparameters) else hp.L
+    for name, array, d in (("K", cache.K, hp.d_attn), ("V", cache.V, hp.d_mid)):
+        expected = (L, *batch, hp.key_value_heads, cache.slots, d)
+        if array.shape != expected:
+            raise ValueError(
+                f"{function}: cache.{name} has shape {array.shape}, expected {expected}: that of another model?"
+            )

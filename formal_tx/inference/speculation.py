@@ -5,17 +5,18 @@ once. What is drawn has exactly the distribution of Algorithm 14, whatever the s
 many tokens a pass of the large one is worth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
 from ..hyperparameters import DTransformerHyperparameters
 from ..parameters import DTransformerParameters
+from ..tagging import line
 from ..validation import require_count, require_key
 from .buckets import bucket, cut
 from .cache import KeyValueCache
@@ -76,7 +77,7 @@ def d_speculate(
     require_room(name, x, None, length + guesses, l_max)
     drawing = Drawing.of(name, temperature, filters, stop, params.W_e.dtype, hp.N_V)
     prompt, l = bucketed(x, None, l_max)
-    tokens, passes = _d_speculate(
+    tokens, passes = speculate(
         prompt,
         l,
         (params, small_params),
@@ -104,7 +105,8 @@ class _State(NamedTuple):
 
 
 @compiled(static_argnames=("hyperparameters", "guesses", "steps"))
-def _d_speculate(x, l, models, drawing, key, length, *, hyperparameters, guesses, steps):
+def speculate(x, l, models, drawing, key, length, *, hyperparameters, guesses, steps):
+    """Tokens (steps,) after the first l of a padded prompt, `length` of them drawn, and the passes of the large one."""
     (params, small_params), (hp, small_hp) = models, hyperparameters
     slots = min(x.shape[-1] + steps + guesses, hp.l_max, small_hp.l_max)
     text = jnp.pad(x, (0, steps + guesses + 1))
@@ -114,16 +116,20 @@ def _d_speculate(x, l, models, drawing, key, length, *, hyperparameters, guesses
     def step(state):
         text, t = state.text, state.t
         seen = Text.begin(text[t], text, t + 1, drawing, hp.N_V).seen
-        guessed, log_guess, small_cache = _guess(
-            text[t], t, seen, state.small_cache, small_params, small_hp, drawing, key, guesses
-        )
-        logits, cache = d_extend(jnp.append(text[t], guessed), t, state.cache, params, hp)
-        log_p = log_q(logits, drawing.temperature, drawing.filters, _seen_after(seen, guessed))
-        right, y = _check(log_p, log_guess, guessed, t, key)
-        drawn = jnp.where(jnp.arange(guesses + 1) < right, jnp.append(guessed, NO_TOKEN), y)
-        ended = (_ends(drawn, drawing.stop) & (jnp.arange(guesses + 1) <= right)).any()
+        x, q, small_cache = _guess(text[t], t, seen, state.small_cache, small_params, small_hp, drawing, key, guesses)
+        logits, cache = d_extend(jnp.append(text[t], x), t, state.cache, params, hp)
+        log_p = log_q(logits, drawing.temperature, drawing.filters, _seen_after(seen, x))
+        p = line(5, "p", jax.nn.softmax(log_p))
+        r = line(6, "r", _uniform(key, t + 1, guesses, p.dtype))
+
+        def sample(q, n):
+            return draw(jnp.log(q), jnp.ones((), q.dtype), _key(key, t + 1 + n, 2))
+
+        n, y = speculative_sampling(p, q, x, r, sample)
+        drawn = jnp.where(jnp.arange(guesses + 1) < n, jnp.append(x, NO_TOKEN), y)
+        ended = (_ends(drawn, drawing.stop) & (jnp.arange(guesses + 1) <= n)).any()
         text = lax.dynamic_update_slice(text, drawn, (t + 1,))
-        return _State(text, t + right + 1, ended, state.passes + 1, cache, small_cache)
+        return _State(text, t + n + 1, ended, state.passes + 1, cache, small_cache)
 
     state = lax.while_loop(lambda state: (state.t + 1 - l < length) & ~state.ended, step, start)
     y = lax.dynamic_slice(state.text, (l,), (steps,))
@@ -131,7 +137,7 @@ def _d_speculate(x, l, models, drawing, key, length, *, hyperparameters, guesses
 
 
 def _guess(token, t, seen, cache, params, hyperparameters, drawing, key, guesses):
-    """Guesses (n,) for what follows `token`, log q of each (n, N_V), and the cache of the small model with all of them.
+    """Guesses (n,) for what follows `token`, q of each (n, N_V), and the cache of the small model with all of them.
 
     The last step is there for its keys and values: if all guesses are right the text goes on after them.
     """
@@ -144,25 +150,43 @@ def _guess(token, t, seen, cache, params, hyperparameters, drawing, key, guesses
         return (y, _seen_after(seen, y[None])[-1] if seen is not None else None, cache), (y, log_guess)
 
     (_, _, cache), (y, log_guess) = lax.scan(step, (token, seen, cache), jnp.arange(guesses + 1))
-    return y[:-1], log_guess[:-1], cache
+    q = line(2, "q", jax.nn.softmax(log_guess[:-1]))
+    x = line(3, "x", y[:-1])
+    return x, q, cache
 
 
-def _check(log_p, log_guess, guessed, t, key):
-    """How many guesses are right, and the token after them.
+def speculative_sampling(
+    p: Float[Array, "n_plus_1 N_V"],
+    q: Float[Array, "n N_V"],
+    x: Int[Array, " n"],
+    r: Float[Array, " n"],
+    sample: Callable[[jax.Array, jax.Array], jax.Array],
+) -> tuple[Int[Array, ""], Int[Array, ""]]:
+    """2211.17192, algorithm 1, from line 7 on: how many guesses are accepted, and the token that follows these.
 
-    A guess x is right with probability min(1, p(x) / q(x)); the token in place of the first wrong one has the
-    distribution ∝ max(0, p - q), and after right ones alone it has the distribution p of the large model.
+    A guess x is accepted with probability min(1, p(x) / q(x)). The token in place of the first one rejected has the
+    distribution ∝ max(0, p - q), and where none is, the next one has the distribution p of the large model. Where p(x)
+    is 0 the guess is rejected, even if r is 0.
+
+    Args:
+      p: (γ + 1, N_V) the distributions of the large model before each guess, and after all. q: (γ, N_V) those that the
+        guesses x (γ,) were drawn from. r: (γ,) uniform in [0, 1).
+      sample: a token drawn from a distribution (N_V,), for the place after n () guesses.
+    Returns:
+      n in [0, γ], and the token t.
     """
-    p, q = jax.nn.softmax(log_p), jnp.pad(jax.nn.softmax(log_guess), ((0, 1), (0, 0)))
-    n = len(guessed)
-    t = t + 1 + jnp.arange(n + 1)
-    u = jax.vmap(lambda t: jax.random.uniform(_key(key, t, 1), dtype=p.dtype))(t[:n])
-    p_x, q_x = (jnp.take_along_axis(A[:n], guessed[:, None], axis=-1)[:, 0] for A in (p, q))
-    right = jnp.cumprod(u * q_x < p_x).sum()
-    rest = jnp.maximum(p[right] - q[right], 0)
-    rest = jnp.where(rest.sum() > 0, rest, p[right])  # where p = q, rounding may find a guess wrong
-    y = draw(jnp.log(rest), jnp.ones((), p.dtype), _key(key, t[right], 2))
-    return right, y.astype(guessed.dtype)
+    p_x, q_x = (jnp.take_along_axis(A, x[:, None], axis=-1)[:, 0] for A in (p[:-1], q))
+    n = line(7, "n", jnp.cumprod(r * q_x < p_x).sum())
+    p_prime = line(8, "p_prime", p[n])
+    # Behind the last guess q is 0, and what is left of p is p. Where p = q, rounding may find a guess wrong.
+    left = jnp.maximum(p_prime - jnp.pad(q, ((0, 1), (0, 0)))[n], 0)
+    p_prime = line(10, "p_prime", jnp.where(left.sum() > 0, left / left.sum(), p_prime))
+    return n, line(12, "t", sample(p_prime, n).astype(x.dtype))
+
+
+def _uniform(key, t, n, dtype):
+    """The numbers (n,) with which guesses for positions from `t` on are checked."""
+    return jax.vmap(lambda t: jax.random.uniform(_key(key, t, 1), dtype=dtype))(t + jnp.arange(n))
 
 
 def _key(key: jax.Array, t: jax.Array, purpose: int) -> jax.Array:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Int, PRNGKeyArray
@@ -11,9 +12,10 @@ from ..hyperparameters import DTransformerHyperparameters, EDTransformerHyperpar
 from ..parameters import DTransformerParameters, EDTransformerParameters
 from ..validation import require_count, require_key
 from .buckets import bucket
+from .cache import KeyValueCache
 from .compiling import compiled
 from .contracts import bucketed, d_prompt, ed_context, refuse_undrawn, require_at_most, require_one, require_room
-from .decoding import d_prefill, d_step, ed_prefill, ed_step
+from .decoding import d_prefill, d_step, ed_prefill, ed_step, require_cache
 from .drawing import Drawing, Text
 from .filters import FilterLike
 
@@ -28,6 +30,7 @@ def d_stream(
     key: PRNGKeyArray,
     filters: FilterLike | Sequence[FilterLike] = (),
     stop: Sequence[int] = (),
+    cache: KeyValueCache | None = None,
 ) -> Iterator[int]:
     """The tokens that `d_inference` draws for one prompt with the same arguments, one by one.
 
@@ -38,10 +41,13 @@ def d_stream(
       x: (ℓ,) a prompt whose values can be seen. length: most tokens; as many as fit, l_max + 1 - ℓ, unless given.
       params, hyperparameters, temperature, key, filters: as for `d_inference`.
       stop: tokens that end the text; the one that is drawn is the last to be given.
+      cache: what `d_prefill` or `PrefixCache.prefill` gave of `x`, with ℓ + length - 1 slots or more: the prompt is not
+        read again. It is copied, and may be used again.
     Returns:
       An iterator of token ids.
     Raises:
-      TypeError, ValueError: as `d_inference`, and if `x` is no single sequence, or traced.
+      TypeError, ValueError: as `d_inference`; if `x` is no single sequence, or traced; and if `cache` is none, is one
+        of several sequences, or has too few slots.
     """
     name, hp = "d_stream", hyperparameters
     x, params, _ = d_prompt(name, x, params, hp, None)
@@ -49,10 +55,12 @@ def d_stream(
     room = hp.l_max + 1 - x.shape[-1]
     length = room if length is None else require_count(name, "length", length, at_least=1)
     require_room(name, x, None, length, hp.l_max)
+    if cache is not None:
+        _require_holding(name, cache, x.shape[-1] + length - 1)
     drawing = Drawing.of(name, temperature, filters, stop, params.W_e.dtype, hp.N_V)
     prompt, l = bucketed(x, None, hp.l_max)
     slots = min(prompt.shape[-1] + bucket(length, hp.l_max), hp.l_max)
-    begun = _d_begin(prompt, l, params, drawing, hyperparameters=hp, slots=slots)
+    begun = _d_begin(prompt, l, params, drawing, cache, hyperparameters=hp, slots=slots)
     return _tokens(name, d_step, begun, x.shape[-1] - 1, length, params, drawing, require_key(name, key), hp)
 
 
@@ -80,9 +88,11 @@ def ed_stream(
 
 
 @compiled(static_argnames=("hyperparameters", "slots"))
-def _d_begin(x, l, params, drawing, *, hyperparameters, slots):
+def _d_begin(x, l, params, drawing, cache, *, hyperparameters, slots):
     text = Text.begin(x[l - 1], x, l, drawing, hyperparameters.N_V)
-    return text, d_prefill(x, params, hyperparameters, l, slots)
+    if cache is None:
+        return text, d_prefill(x, params, hyperparameters, l, slots)
+    return text, jax.tree.map(jnp.copy, cache)  # the steps write in it
 
 
 @compiled(static_argnames=("hyperparameters",))
@@ -96,6 +106,14 @@ def _ed_begin(z, l_z, params, drawing, *, hyperparameters):
 def _next(step, text, cache, t, params, drawing, key, hyperparameters):
     logits, cache = step(text.token, t, cache, params, hyperparameters)
     return text.followed_by(drawing(logits, key, t + 1, text.seen), drawing.stop), cache
+
+
+def _require_holding(function: str, cache: Any, slots: int) -> None:
+    require_cache(function, cache, KeyValueCache, "d_prefill")
+    if cache.K.ndim != 4:
+        raise ValueError(f"{function}: cache has keys of shape {cache.K.shape}, expected those of one sequence")
+    if cache.slots < slots:
+        raise ValueError(f"{function}: cache has {cache.slots} slots, expected at least ℓ + length - 1 = {slots}")
 
 
 def _tokens(

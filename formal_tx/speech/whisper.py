@@ -11,7 +11,7 @@ from flax import struct
 from jax import lax
 
 from .. import masks
-from ..architectures import decode, encode_embedded, self_attend
+from ..architectures import decode, encode_embedded, logits_of, self_attend
 from ..attention import mh_attention
 from ..hyperparameters import EDTransformerHyperparameters
 from ..inference.cache import EDCache, context_cache, empty_cache
@@ -123,7 +123,8 @@ def whisper_logits(
         return mh_attention(X, Z, W, masks.full, hp.cross_attending), state
 
     attend = self_attend(masks.causal, hp.decoder_attending, theta.W_rx)
-    return decode(x, theta, hp, attend, cross_attend)[0]
+    X, _ = decode(x, theta, hp, attend, cross_attend)
+    return logits_of(X, theta, hp)
 
 
 @partial(jax.jit, static_argnames=("hyperparameters",))

@@ -34,6 +34,7 @@ PSEUDOCODE = [
     "algorithm_15_ed_inference.py",
     "decoding/beam_search.py",
     "decoding/filters.py",
+    "decoding/speculative_sampling.py",
 ]
 
 

@@ -30,7 +30,7 @@ _INITIALISE: dict[type, Callable[..., Any]] = {
 }
 _NAMES = {
     DTransformerHyperparameters: ("d_transformer", ("d_layers", "d_transformer")),
-    ETransformerHyperparameters: ("e_transformer", ("e_layers", "e_transformer_logits", "e_transformer")),
+    ETransformerHyperparameters: ("e_transformer", ("e_layers", "e_features", "e_transformer")),
     EDTransformerHyperparameters: ("ed_transformer", ("encode", "decode", "ed_transformer")),
 }
 

@@ -35,6 +35,7 @@ _COPIED = (
     "initialization.py",
     "linear.py",
     "losses.py",
+    "losses_in_parts.py",
     "masking.py",
     "mask_adapters.py",
     "mask_blocks.py",

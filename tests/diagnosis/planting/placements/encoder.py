@@ -12,8 +12,8 @@ _ADD_2 = f'X = line(7, "X", Y + drop(7, branch({_MLP}, W.branch_2)))'
 _NORM_2 = 'X = line(8, "X", after(X, W.gamma_2, W.beta_2))'
 _SCAN = "X, (params.layers, hp.windows_of(L), drop.by_layer(L)), length=L)"
 _PROJECTED = 'X = line(10, "X", hp.activation(affine(X, params.W_f, params.b_f)))'
-_LAST = 'X = line(11, "X", hp.normalise(X, params.gamma, params.beta))'
-_LOGITS = "return _logits(X, params, hp).astype(dtype)"
+_LAST = 'return line(11, "X", hp.normalise(X, params.gamma, params.beta))'
+_LOGITS = "return logits_of(X, params, hp).astype(dtype)"
 _GELU = "return jax.nn.gelu(x, approximate=False)"
 _ACTIVATED = "hidden = activation(hidden)"
 _OUT_BIAS = "params.W_out, params.b_out)"
@@ -49,7 +49,7 @@ PLACEMENTS = (
     _at("norm-before", (_READ_1, "X_tilde = hp.normalise(X, W.gamma_1, W.beta_1)"), (_NORM_1, "")),
     _at("norm-before-addition", (_ADD_1, "Y = X + hp.normalise(answer, W.gamma_1, W.beta_1)"), (_NORM_1, "")),
     _at("norm-missing", (_NORM_1, "")),
-    _at("norm-missing", (_LAST, "")),
+    _at("norm-missing", (_LAST, "return X")),
     _at("norm-parameters-swapped", (_NORM_1, _NORM_1.replace("_1", "_2")), (_NORM_2, _NORM_2.replace("_2", "_1"))),
     _at("norm-parameters-shared", (_NORM_2, _NORM_2.replace("_2", "_1"))),
     _at("residual-missing", (_ADD_1, "Y = answer")),
