@@ -9,8 +9,12 @@ def relu(x: jax.Array) -> jax.Array:
 
 
 def gelu(x: jax.Array) -> jax.Array:
-    """Eq. (5), the exact GELU, x Φ(x); `jax.nn.gelu` by default is the approximation by tanh."""
-    return jax.nn.gelu(x, approximate=False)
+    """Eq. (5), the exact GELU, x Φ(x) = x/2 (1 + erf(x/√2)).
+
+    `jax.nn.gelu` has erfc(-x/√2) in its place, and so more digits where Φ(x) is nearly 0, at a price: a training step
+    is 1.05 times as long.
+    """
+    return 0.5 * x * (1 + jax.lax.erf(x * 2**-0.5))
 
 
 def gelu_tanh(x: jax.Array) -> jax.Array:

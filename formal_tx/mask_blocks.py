@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from .masks import Mask, look_up, said_by
+from .contracts import is_concrete
+from .masks import Mask, both_say, look_up, said_by
 
 LARGEST_BLOCK = 512
 """How many queries, and how many keys, a block has at most. Threads do not share the products of smaller ones well."""
@@ -47,6 +48,44 @@ class Blocks(NamedTuple):
         """The blocks of keys, from the first to the one after the last, that the i-th queries may see any of."""
         first, end = mask.keys(i * self.rows, (i + 1) * self.rows - 1, self.l_z)
         return first // self.columns, (end + self.columns - 1) // self.columns
+
+
+class Range(NamedTuple):
+    """n positions from `first` on."""
+
+    first: int
+    n: int
+
+    def of(self, A: jax.Array, axis: int) -> jax.Array:
+        """The part of an array that has these positions on an axis."""
+        return lax.slice_in_dim(A, self.first, self.first + self.n, axis=axis)
+
+
+def quarters(mask: Mask, l_x: int, l_z: int) -> list[tuple[Range, Range]]:
+    """Four ranges of queries, and for each a range of keys outside of which it sees nothing.
+
+    The keys are what is known of a mask before a program runs: all of them for masks that are traced, where `Blocks`
+    knows more. At least one, so that a query that sees nothing has a row of scores all the same.
+    """
+    size = ceil(l_x / 4)
+    rows = [Range(first, min(size, l_x - first)) for first in range(0, l_x, size)]
+    return [(queries, _known_keys(mask, queries, l_z)) for queries in rows]
+
+
+def _known_keys(mask: Mask, queries: Range, l_z: int) -> Range:
+    def known(mask: Mask) -> tuple[int, int]:
+        if mask.predicate is both_say:  # what one leaves out is left out, whatever the other is
+            (begin_a, end_a), (begin_b, end_b) = map(known, mask.arguments)
+            return max(begin_a, begin_b), min(end_a, end_b)
+        if not is_concrete(*jax.tree.leaves(mask)):
+            return 0, l_z
+        with jax.ensure_compile_time_eval():
+            begin, end = mask.keys(jnp.asarray(queries.first), jnp.asarray(queries.first + queries.n - 1), l_z)
+        return (int(begin), int(end)) if is_concrete(begin, end) else (0, l_z)
+
+    begin, end = known(mask)
+    begin = min(begin, l_z - 1)
+    return Range(begin, max(end - begin, 1))
 
 
 def holds_array(mask: Mask) -> bool:

@@ -59,7 +59,7 @@ class Mask:
         return begin, jnp.clip(jnp.asarray(end, first.dtype), begin, l_z)
 
     def __and__(self, other: MaskLike) -> "Mask":
-        return Mask(_both, (self, as_mask(other)), _keys_of_both)
+        return Mask(both_say, (self, as_mask(other)), _keys_of_both)
 
     def __or__(self, other: MaskLike) -> "Mask":
         return Mask(_either, (self, as_mask(other)), _keys_of_either)
@@ -94,19 +94,20 @@ def _at(segments: jax.Array, t: jax.Array) -> jax.Array:
     return segments.at[..., t].get(mode="fill", fill_value=-1)
 
 
-def _both(t_x, t_z, a, b):
-    return jnp.logical_and(*_both_say(t_x, t_z, a, b))
+def both_say(t_x, t_z, a, b):
+    # What `a & b` asks.
+    return jnp.logical_and(*_what_both_say(t_x, t_z, a, b))
 
 
 def _either(t_x, t_z, a, b):
-    return jnp.logical_or(*_both_say(t_x, t_z, a, b))
+    return jnp.logical_or(*_what_both_say(t_x, t_z, a, b))
 
 
 def _not(t_x, t_z, a):
     return ~said_by("mask", a, t_x, t_z)
 
 
-def _both_say(t_x, t_z, a, b):
+def _what_both_say(t_x, t_z, a, b):
     """What two masks say, with as many axes each."""
     a, b = said_by("mask", a, t_x, t_z), said_by("mask", b, t_x, t_z)
     try:

@@ -93,7 +93,8 @@ def trace(f: Callable, args: tuple, kwargs: dict[str, Any]) -> Traced:
         result, result_tree = jax.tree.flatten(f(*positional, **keywords))
         return result
 
-    # Blocks of scores are no line of the paper: attention is dense here, unless something else is asked for.
-    with attend_with(asked_for() or "dense"):
+    # Parts of scores are no line of the paper: attention is dense here, unless what is asked for has no scores at all.
+    asked = asked_for()
+    with attend_with("dense" if asked in (None, "rows") else asked):
         closed = jax.make_jaxpr(flat)(*inputs)
     return Traced(closed, inputs, lambda outputs: jax.tree.unflatten(result_tree, outputs))

@@ -1,4 +1,4 @@
-"""Attention by blocks is attention: the same answers and gradients as with all scores at once, whatever the mask."""
+"""Attention by blocks, or by rows, is attention: the same answers and gradients as all scores at once, for any mask."""
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ from formal_tx import masks
 from formal_tx.attend import attend
 from formal_tx.attending import AS_PRINTED, Attending
 from formal_tx.implementation import attend_with
-from formal_tx.mask_blocks import block_size, sees
+from formal_tx.mask_blocks import block_size, quarters, sees
 from formal_tx.positional import Alibi, RelativeBuckets
 from formal_tx.scores import SoftCap
 
@@ -63,18 +63,20 @@ CASES = [*(("printed", mask) for mask in MASKS), ("cap", "window"), ("buckets", 
 
 
 @pytest.mark.parametrize(("varied", "mask"), CASES)
-def test_blocks_give_what_all_scores_at_once_give(varied, mask):
+def test_parts_give_what_all_scores_at_once_give(varied, mask):
     given = MASKS[mask](), VARIED[varied], *arrays()
-    dense, blocks = (answers_and_gradients(name, *given) for name in ("dense", "blockwise"))
-    for a, b in zip(jax.tree.leaves(dense), jax.tree.leaves(blocks), strict=True):
-        np.testing.assert_allclose(b, a, rtol=0, atol=1e-13)
+    dense, *others = (answers_and_gradients(name, *given) for name in ("dense", "rows", "blockwise"))
+    for parts in others:
+        for a, b in zip(jax.tree.leaves(dense), jax.tree.leaves(parts), strict=True):
+            np.testing.assert_allclose(b, a, rtol=0, atol=1e-13)
 
 
 def test_single_precision_differs_by_rounding():
     given = masks.causal, AS_PRINTED, *arrays(np.float32)
-    dense, blocks = (answers_and_gradients(name, *given) for name in ("dense", "blockwise"))
-    for a, b in zip(jax.tree.leaves(dense), jax.tree.leaves(blocks), strict=True):
-        np.testing.assert_allclose(b, a, rtol=0, atol=1e-5)
+    dense, *others = (answers_and_gradients(name, *given) for name in ("dense", "rows", "blockwise"))
+    for parts in others:
+        for a, b in zip(jax.tree.leaves(dense), jax.tree.leaves(parts), strict=True):
+            np.testing.assert_allclose(b, a, rtol=0, atol=1e-5)
 
 
 def test_half_precision_is_summed_in_single():
@@ -99,14 +101,42 @@ def test_gradients_against_differences(varied):
     check_grads(f, (Q, K, V, W_r), order=1, modes=["rev"], eps=1e-5)
 
 
-def test_a_query_that_sees_nothing_has_no_answer():
+@pytest.mark.parametrize("implementation", ["rows", "blockwise"])
+def test_a_query_that_sees_nothing_has_no_answer(implementation):
     Q, K, V, _ = arrays()
     table = np.ones((L_X, L_Z), bool)
     table[3] = False
-    with attend_with("blockwise"):
+    with attend_with(implementation):
         answers = attend(Q, K, V, masks.as_mask(table))
     assert np.isnan(answers[:, :, 3]).all()
     assert not np.isnan(np.delete(answers, 3, axis=2)).any()
+
+
+@pytest.mark.parametrize("mask", MASKS)
+def test_keys_that_quarters_leave_out_are_not_seen(mask):
+    seen = np.asarray(masks.dense(MASKS[mask](), L_X, L_Z)).reshape(-1, L_X, L_Z).any(axis=0)
+    met = []
+    for rows, keys in quarters(MASKS[mask](), L_X, L_Z):
+        met += range(rows.first, rows.first + rows.n)
+        assert keys.n >= 1
+        outside = np.delete(seen[rows.first : rows.first + rows.n], np.s_[keys.first : keys.first + keys.n], axis=1)
+        assert not outside.any()
+    assert met == list(range(L_X))
+
+
+def test_quarters_know_what_is_not_traced():
+    """A causal mask leaves out 3/8 of the keys, whatever it is combined with; one that is traced leaves out none."""
+
+    def seen(mask):
+        return sum(rows.n * keys.n for rows, keys in quarters(mask, 64, 64))
+
+    assert seen(masks.causal) == 64 * 64 * 5 // 8
+    assert seen(masks.causal & masks.window(16)) < 64 * 64 // 2
+    assert seen(masks.full) == 64 * 64
+    traced = []
+    jax.make_jaxpr(lambda width: traced.append(seen(masks.causal & masks.window(width))))(16)
+    jax.make_jaxpr(lambda width: traced.append(seen(masks.window(width))))(16)
+    assert traced == [64 * 64 * 5 // 8, 64 * 64]
 
 
 @pytest.mark.parametrize("mask", MASKS)
@@ -139,17 +169,20 @@ def test_blocks_are_few_and_even(length, size):
     assert block_size(length) == size
 
 
-def test_the_choice_is_blocks_for_long_sequences_and_can_be_forced():
+def test_the_choice_is_by_length_and_mask_and_can_be_forced():
     head = formal_tx.init_attention(jax.random.key(0), d_x=4, d_z=4, d_attn=4, d_out=4)
 
-    def scores_of(length, **forced):
+    def scores_of(length, mask=masks.causal, **forced):
         X = jax.ShapeDtypeStruct((length, 4), jnp.float64)
         with attend_with(forced.get("implementation")):
-            jaxpr = jax.make_jaxpr(lambda X: formal_tx.attention(X, X, head, masks.causal))(X)
+            jaxpr = jax.make_jaxpr(lambda X: formal_tx.attention(X, X, head, mask))(X)
         return f"{length},{length}" in str(jaxpr)
 
-    assert scores_of(512)
-    assert not scores_of(2048)
+    assert scores_of(64)
+    assert not scores_of(512)
+    assert scores_of(512, masks.full)
+    assert scores_of(512, implementation="dense")
+    assert not scores_of(2048, masks.full)
     assert scores_of(2048, implementation="dense")
     assert not scores_of(512, implementation="blockwise")
 
@@ -167,7 +200,7 @@ def test_long_sequences_need_no_square_of_memory():
 
 
 def test_other_implementations_are_refused():
-    with pytest.raises(ValueError, match="implementation is 'flash', expected one of dense, blockwise, cudnn"):
+    with pytest.raises(ValueError, match="implementation is 'flash', expected one of dense, rows, blockwise, cudnn"):
         attend_with("flash")
     Q, K, V, _ = arrays(np.float32)
     with attend_with("cudnn"), pytest.raises(ValueError, match="the dtype is float32, expected float16 or bfloat16"):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from formal_tx import (
     DTransformerHyperparameters,
@@ -130,3 +131,24 @@ def test_memory_is_that_of_a_part(monkeypatch):
     with attend_with("dense"):
         assert parts < 0.5 * used()
     assert parts < 4.5 * 2**25 * 4
+
+
+def test_sequences_on_two_devices():
+    """Each device scores its own sequences: a part has positions of all of them."""
+    if jax.device_count() < 2:
+        pytest.skip("needs two devices")
+    mesh = Mesh(np.array(jax.devices()[:2]), ("batch",))
+    by_sequence, everywhere = NamedSharding(mesh, PartitionSpec("batch")), NamedSharding(mesh, PartitionSpec())
+    theta, x = init_d_transformer(jax.random.key(0), D), np.concatenate([X, Z[:1]])
+    step = jax.jit(jax.value_and_grad(lambda theta, x: d_loss(theta, x, D, mean=True)))
+    on_one = step(theta, x)
+    on_two = step(jax.device_put(theta, everywhere), jax.device_put(x, by_sequence))
+    for a, b in zip(jax.tree.leaves(on_one), jax.tree.leaves(on_two), strict=True):
+        np.testing.assert_allclose(b, a, rtol=0, atol=1e-13)
+
+
+def test_it_lowers_for_every_platform():
+    theta = init_d_transformer(jax.random.key(0), D)
+    gradient = jax.jit(jax.grad(lambda theta, x: d_loss(theta, x, D)))
+    exported = jax.export.export(gradient, platforms=["cpu", "cuda", "rocm", "tpu"])(theta, X)
+    assert len(exported.platforms) == 4

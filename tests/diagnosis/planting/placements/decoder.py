@@ -16,7 +16,7 @@ _SCAN = (
 _LAST = '    if hp.final_norm:\n        X = line(10, "X", hp.normalise(X, params.gamma, params.beta))\n'
 _LOGITS = "logits = affine(X, unembedding_matrix(params), params.b_u)"
 _P = "jax.nn.softmax(d_transformer_logits(x, params, hyperparameters, lengths))"
-_GELU = "return jax.nn.gelu(x, approximate=False)"
+_GELU = "return 0.5 * x * (1 + jax.lax.erf(x * 2**-0.5))"
 _IN = "affine(X, params.W_in, params.b_in)"
 _ACTIVATED = "hidden = activation(hidden)"
 _OUT = "affine(inner(hidden, params.gamma, params.beta), params.W_out, params.b_out)"

@@ -14,7 +14,7 @@ _SCAN = "X, (params.layers, hp.windows_of(L), drop.by_layer(L)), length=L)"
 _PROJECTED = 'X = line(10, "X", hp.activation(affine(X, params.W_f, params.b_f)))'
 _LAST = 'return line(11, "X", hp.normalise(X, params.gamma, params.beta))'
 _LOGITS = "return logits_of(X, params, hp).astype(dtype)"
-_GELU = "return jax.nn.gelu(x, approximate=False)"
+_GELU = "return 0.5 * x * (1 + jax.lax.erf(x * 2**-0.5))"
 _ACTIVATED = "hidden = activation(hidden)"
 _OUT_BIAS = "params.W_out, params.b_out)"
 _P = "jax.nn.softmax(e_transformer_logits(x, params, hyperparameters, lengths))"

@@ -21,8 +21,8 @@ _CROSS_NORM = '        X = line(17, "X", after(X, W.gamma_4, W.beta_4))\n'
 _DEC_ADD = 'X = line(18, "X", X + drop(18, branch(mlp(X_tilde, W.mlp, activation, inner), W.branch_5)))'
 _LAST = 'X = line(19, "X", after(X, W.gamma_5, W.beta_5))'
 _CROSS_ATTENTION = "return mh_attention(X, Z, W, see, hyperparameters.cross_attending), state"
-_ENCODE = "Z = encode(z, theta, hyperparameters, z_lengths, practice)"
-_DECODE = "decode(x, theta, hyperparameters, attend, cross_attend, x_lengths, practice=practice)"
+_ENCODE = "Z = encode(z, params, hyperparameters, z_lengths, practice)"
+_DECODE = "decode(x, params, hyperparameters, attend, cross_attend, x_lengths, practice=practice)"
 _P = "jax.nn.softmax(ed_transformer_logits(z, x, params, hyperparameters, z_lengths, x_lengths))"
 _LOGITS = "logits = affine(X, unembedding_matrix(params), params.b_u)"
 _ROWS = "X = rows(W_e, x)\n"
