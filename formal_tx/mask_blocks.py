@@ -93,7 +93,7 @@ def holds_array(mask: Mask) -> bool:
     return mask.predicate is look_up or any(isinstance(a, Mask) and holds_array(a) for a in mask.arguments)
 
 
-def block(mask: Mask, first_x: jax.Array, n_x: int, first_z: jax.Array, n_z: int) -> jax.Array:
+def block(mask: Mask, first_x: jax.Array | int, n_x: int, first_z: jax.Array | int, n_z: int) -> jax.Array:
     """A part of the dense mask: (..., n_x, n_z) from row `first_x` and column `first_z` on."""
 
     def part(array):

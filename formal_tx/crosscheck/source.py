@@ -38,9 +38,11 @@ def library_place(algorithm: Algorithm) -> str:
     """Where the library's function is: `formal_tx/attention.py:90`; its file, if it is a part of a larger one."""
     module = importlib.import_module(algorithm.module)
     path = Path(inspect.getfile(module))
-    function = inspect.unwrap(getattr(module, algorithm.name, None))
-    line = f":{function.__code__.co_firstlineno}" if inspect.isfunction(function) else ""
-    return f"{path.parent.name}/{path.name}{line}"
+    where = f"{path.parent.name}/{path.name}"
+    if not hasattr(module, algorithm.name):
+        return where
+    function = inspect.unwrap(algorithm.library)
+    return f"{where}:{function.__code__.co_firstlineno}" if inspect.isfunction(function) else where
 
 
 def _statements(node: ast.AST):
