@@ -6,8 +6,7 @@ python -m benchmarks.train
 import os
 from collections.abc import Iterator
 
-from formal_tx.cli.huge_pages import with_huge_pages
-
+from .harness.apart import apart
 from .harness.command import command
 from .harness.comparison import compare
 from .harness.limit import products
@@ -21,8 +20,14 @@ TORCH = "benchmarks.rivals.torch_training"
 
 def trainer(batch: int) -> Rival:
     """Ours, in the environment in which `formal-tx train` runs."""
-    environment = with_huge_pages(os.environ)
-    return Rival("ours", "benchmarks.rivals.our_training:step", environment=environment, batch=batch)
+    return Rival("ours", "benchmarks.rivals.our_training:step", environment=apart(environment), batch=batch)
+
+
+def environment() -> dict[str, str]:
+    """That of this process, with huge pages."""
+    from formal_tx.cli.huge_pages import with_huge_pages
+
+    return with_huge_pages(os.environ)
 
 
 def measure(settings: Settings) -> Iterator[Record]:
