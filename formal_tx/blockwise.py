@@ -119,8 +119,10 @@ def _forward(pair, Q, K, V, W_r, mask, t_x, t_z):
     def of_queries(i):
         q = _block(Q, i, rows)
 
-        def with_keys(j, carry):
-            m, s, o = carry
+        visits = pair.blocks.visits(mask, i)
+
+        def with_keys(k, carry):
+            j, (m, s, o) = visits.block(k), carry
             S = pair.scores(_product(q, _block(K, j, columns).mT), i, j, t_x, t_z, W_r)
             S = jnp.where(pair.visible(mask, i, j), S, -jnp.inf)
             greatest = jnp.maximum(m, S.max(axis=-1, keepdims=True))
@@ -131,8 +133,7 @@ def _forward(pair, Q, K, V, W_r, mask, t_x, t_z):
 
         zero = jnp.zeros((*q.shape[:-1], 1), wide(q).dtype)
         start = (zero - jnp.inf, zero, jnp.zeros((*q.shape[:-1], V.shape[-1]), zero.dtype))
-        first, end = pair.blocks.reach(mask, i)
-        m, s, o = lax.fori_loop(first, end, with_keys, start)
+        m, s, o = lax.fori_loop(0, visits.total, with_keys, start)
         return (o / s).astype(V.dtype), m + jnp.log(s)
 
     V_tilde, log_sum = lax.map(of_queries, jnp.arange(Q.shape[-2] // rows))
@@ -154,8 +155,10 @@ def _backward(pair, kept, dV_tilde):
     def of_queries(gradients, i):
         q, do, log_s, mean_i = (_block(A, i, rows) for A in (Q, dV_tilde, log_sum, mean))
 
-        def with_keys(j, carry):
-            dq_T, dK, dV, dW_r = carry
+        visits = pair.blocks.visits(mask, i)
+
+        def with_keys(k, carry):
+            j, (dq_T, dK, dV, dW_r) = visits.block(k), carry
             S_T, pull = _scores_transposed(pair, _product(_block(K, j, columns), q.mT), i, j, t_x, t_z, W_r)
             P_T = jnp.where(pair.visible(mask, i, j).mT, jnp.exp(S_T - log_s.mT), 0)
             dV = _added(dV, j, _product(P_T.astype(do.dtype), do))
@@ -165,8 +168,7 @@ def _backward(pair, kept, dV_tilde):
             return dq_T, _added(dK, j, _product(dS_T, q)), dV, jax.tree.map(jnp.add, dW_r, dW)
 
         start = (jnp.zeros(q.mT.shape, log_s.dtype), *gradients)
-        first, end = pair.blocks.reach(mask, i)
-        dq_T, *gradients = lax.fori_loop(first, end, with_keys, start)
+        dq_T, *gradients = lax.fori_loop(0, visits.total, with_keys, start)
         return tuple(gradients), dq_T.mT.astype(q.dtype)
 
     start = (*(jnp.zeros(A.shape, log_sum.dtype) for A in (K, V)), jax.tree.map(jnp.zeros_like, W_r))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from .contracts import is_concrete
@@ -44,10 +45,33 @@ class Blocks(NamedTuple):
         real = j * self.columns + jnp.arange(self.columns) < self.l_z
         return table & real[(None,) * (table.ndim - 1)]
 
-    def reach(self, mask: Mask, i: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """The blocks of keys, from the first to the one after the last, that the i-th queries may see any of."""
+    def visits(self, mask: Mask, i: jax.Array) -> "Visits":
+        """The blocks of keys that the i-th queries may see any of, each of them once."""
         first, end = mask.keys(i * self.rows, (i + 1) * self.rows - 1, self.l_z)
-        return first // self.columns, (end + self.columns - 1) // self.columns
+        first, end = first // self.columns, jnp.where(first < end, (end + self.columns - 1) // self.columns, 0)
+        order = jnp.argsort(first)
+        first, end = first[order], end[order]
+        # Of ranges that overlap the later one begins where those before it end.
+        before = jnp.pad(lax.cummax(end)[:-1], (1, 0))
+        first = jnp.maximum(first, before)
+        return Visits(first, jnp.cumsum(jnp.maximum(end - first, 0)))
+
+
+class Visits(NamedTuple):
+    """Ranges of blocks that follow each other: the first of each (n,), and how many there are up to its end (n,)."""
+
+    first: jax.Array
+    up_to: jax.Array
+
+    @property
+    def total(self) -> jax.Array:
+        """How many blocks there are."""
+        return self.up_to[-1]
+
+    def block(self, k: jax.Array) -> jax.Array:
+        """The k-th of them, for k in [0, total)."""
+        of = jnp.sum(k >= self.up_to)
+        return self.first[of] + k - jnp.where(of > 0, self.up_to[of - 1], 0)
 
 
 class Range(NamedTuple):
@@ -77,11 +101,17 @@ def _known_keys(mask: Mask, queries: Range, l_z: int) -> Range:
         if mask.predicate is both_say:  # what one leaves out is left out, whatever the other is
             (begin_a, end_a), (begin_b, end_b) = map(known, mask.arguments)
             return max(begin_a, begin_b), min(end_a, end_b)
-        if not is_concrete(*jax.tree.leaves(mask)):
+        if mask.reach is None or not is_concrete(*jax.tree.leaves(mask)):
             return 0, l_z
+        position = jax.dtypes.canonicalize_dtype(int).type
+        first, last = position(queries.first), position(queries.first + queries.n - 1)
         with jax.ensure_compile_time_eval():
-            begin, end = mask.keys(jnp.asarray(queries.first), jnp.asarray(queries.first + queries.n - 1), l_z)
-        return (int(begin), int(end)) if is_concrete(begin, end) else (0, l_z)
+            begin, end = mask.reach(first, last, l_z, *mask.arguments)
+        if not is_concrete(begin, end):
+            return 0, l_z
+        ranges = zip(np.ravel(begin).clip(0, l_z), np.ravel(end).clip(0, l_z), strict=True)
+        some = [(int(b), int(e)) for b, e in ranges if b < e]
+        return min((b for b, _ in some), default=0), max((e for _, e in some), default=0)
 
     begin, end = known(mask)
     begin = min(begin, l_z - 1)
@@ -132,12 +162,13 @@ def sees(mask: Mask, l_x: int, l_z: int) -> jax.Array:
     mask = blocks.filled(mask)
 
     def of_queries(i):
-        def with_keys(j, seen):
-            return seen | blocks.visible(mask, i, j).any(axis=-1)
+        visits = blocks.visits(mask, i)
 
-        first, end = blocks.reach(mask, i)
-        nothing = jnp.zeros(jax.eval_shape(lambda: with_keys(0, jnp.zeros((), bool))).shape, bool)
-        return lax.fori_loop(first, end, with_keys, nothing)
+        def with_keys(k, seen):
+            return seen | blocks.visible(mask, i, visits.block(k)).any(axis=-1)
+
+        nothing = jnp.zeros(jax.eval_shape(lambda: with_keys(i, jnp.zeros((), bool))).shape, bool)
+        return lax.fori_loop(0, visits.total, with_keys, nothing)
 
     seen = jnp.moveaxis(lax.map(of_queries, jnp.arange(ceil(l_x / blocks.rows))), 0, -2)
     return seen.reshape(*seen.shape[:-2], -1)[..., :l_x]

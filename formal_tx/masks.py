@@ -42,7 +42,8 @@ class Mask:
     module-level function, since a lambda made anew at each call compiles anew at each call. `arguments` are traced.
 
     `reach(first, last, l_z, *arguments)` is optional and makes long sequences fast: it gives the first key, and the one
-    after the last, that queries `first` to `last` may see, for the whole batch; all keys unless given.
+    after the last, that queries `first` to `last` may see, for the whole batch; all keys unless given. Two arrays (n,)
+    are n such ranges, outside of which these queries see nothing.
     """
 
     predicate: Callable = struct.field(pytree_node=False)
@@ -53,10 +54,14 @@ class Mask:
         return self.predicate(t_x, t_z, *self.arguments)
 
     def keys(self, first: jax.Array, last: jax.Array, l_z: int) -> tuple[jax.Array, jax.Array]:
-        """The keys outside of which queries `first` to `last` see nothing: the first, and the one after the last."""
+        """Ranges of keys outside of which queries `first` to `last` see nothing, some of them empty, in any order.
+
+        Returns:
+          the first key of each range (n,), and the one after the last (n,).
+        """
         begin, end = (0, l_z) if self.reach is None else self.reach(first, last, l_z, *self.arguments)
-        begin = jnp.clip(jnp.asarray(begin, first.dtype), 0, l_z)
-        return begin, jnp.clip(jnp.asarray(end, first.dtype), begin, l_z)
+        begin = jnp.clip(jnp.atleast_1d(jnp.asarray(begin, first.dtype)), 0, l_z)
+        return begin, jnp.clip(jnp.atleast_1d(jnp.asarray(end, first.dtype)), begin, l_z)
 
     def __and__(self, other: MaskLike) -> "Mask":
         return Mask(both_say, (self, as_mask(other)), _keys_of_both)
@@ -152,12 +157,13 @@ def _keys_same(first, last, l_z, segments):
 
 def _keys_of_both(first, last, l_z, a, b):
     (begin_a, end_a), (begin_b, end_b) = a.keys(first, last, l_z), b.keys(first, last, l_z)
-    return jnp.maximum(begin_a, begin_b), jnp.minimum(end_a, end_b)
+    begin = jnp.maximum(begin_a[:, None], begin_b[None, :])
+    return begin.reshape(-1), jnp.minimum(end_a[:, None], end_b[None, :]).reshape(-1)
 
 
 def _keys_of_either(first, last, l_z, a, b):
-    (begin_a, end_a), (begin_b, end_b) = a.keys(first, last, l_z), b.keys(first, last, l_z)
-    return jnp.minimum(begin_a, begin_b), jnp.maximum(end_a, end_b)
+    of_both = a.keys(first, last, l_z), b.keys(first, last, l_z)
+    return tuple(jnp.concatenate(ends) for ends in zip(*of_both, strict=True))
 
 
 def look_up(t_x, t_z, array):

@@ -11,7 +11,7 @@ from formal_tx import masks
 from formal_tx.attend import attend
 from formal_tx.attending import AS_PRINTED, Attending
 from formal_tx.implementation import attend_with
-from formal_tx.mask_blocks import block_size, quarters, sees
+from formal_tx.mask_blocks import Blocks, block_size, quarters, sees
 from formal_tx.positional import Alibi, RelativeBuckets
 from formal_tx.scores import SoftCap
 
@@ -30,6 +30,7 @@ MASKS = {
     "array": lambda: masks.as_mask(TABLE),
     "array and predicate": lambda: masks.as_mask(TABLE) & (masks.causal | masks.window(3)),
     "not": lambda: ~masks.window(3),
+    "first keys and window": lambda: LAMBDA,
     "row array": lambda: masks.as_mask(TABLE[:, :1]),
 }
 VARIED = {
@@ -145,15 +146,34 @@ def test_keys_that_are_left_out_are_not_seen(mask):
     for first in range(0, L_X, 7):
         last = min(first + 6, L_X - 1)
         begin, end = MASKS[mask]().keys(jnp.asarray(first), jnp.asarray(last), L_Z)
-        assert not seen[first : last + 1, : int(begin)].any()
-        assert not seen[first : last + 1, int(end) :].any()
+        inside = [j for b, e in zip(begin, end, strict=True) for j in range(b, e)]
+        assert not np.delete(seen[first : last + 1], inside, axis=1).any()
 
 
 def test_a_window_leaves_out_all_that_is_far():
     begin, end = MASKS["window"]().keys(jnp.asarray(20), jnp.asarray(23), L_Z)
-    assert (int(begin), int(end)) == (16, 24)
+    assert (begin.tolist(), end.tolist()) == ([16], [24])
     begin, end = MASKS["segments"]().keys(jnp.asarray(0), jnp.asarray(0), L_Z)
-    assert (int(begin), int(end)) == (0, 1)
+    assert (begin.tolist(), end.tolist()) == ([0], [1])
+
+
+def _first_keys(t_x, t_z):
+    return t_z < 4
+
+
+FIRST_KEYS = masks.Mask(_first_keys, reach=lambda first, last, l_z: (0, 4))
+LAMBDA = masks.causal & (FIRST_KEYS | masks.window(9))
+
+
+@pytest.mark.parametrize("columns", [1, 3, 4, 16])
+def test_blocks_of_several_ranges_are_visited_once_each(columns):
+    """The first keys and a window: their blocks, in order, without those between, and none twice."""
+    blocks = Blocks(4, columns, 64, 64)
+    for i in range(16):
+        visits = blocks.visits(LAMBDA, jnp.asarray(i))
+        found = [int(visits.block(jnp.asarray(k))) for k in range(int(visits.total))]
+        keys = {*range(4), *range(max(4 * i - 8, 0), 4 * i + 4)} & {*range(4 * i + 4)}
+        assert found == sorted({j // columns for j in keys})
 
 
 @pytest.mark.parametrize("mask", MASKS)
