@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
-from ..harness.absent import Absent
 from .nanogpt_small import BETAS, CLIP, LEARNING_RATE, LENGTH, N_V, WEIGHT_DECAY, D, H, L
 from .torch_gpt import GPT, loss
 
@@ -29,19 +28,4 @@ def step(batch: int, compiled: bool = False) -> Callable[[], object]:
         optimizer.zero_grad(set_to_none=True)
         return value.item()
 
-    if compiled:
-        _try(run)
     return run
-
-
-def _try(run: Callable[[], object]) -> None:
-    """A few steps, of which one that is not the first may fail, when it is compiled anew.
-
-    Raises:
-      Absent: for PyTorch's reason.
-    """
-    try:
-        for _ in range(8):
-            run()
-    except RuntimeError as error:
-        raise Absent(f"torch.compile fails: {str(error).splitlines()[0][:80]}") from None

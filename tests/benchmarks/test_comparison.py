@@ -8,6 +8,7 @@ from benchmarks.harness import growth
 from benchmarks.harness.absent import Absent
 from benchmarks.harness.comparison import compare, interleaved
 from benchmarks.harness.limit import Limit, products, reading
+from benchmarks.harness.rival import RivalFailed
 from benchmarks.harness.settings import Settings
 
 from .stand_ins import StandIn
@@ -67,6 +68,21 @@ def test_a_rival_that_is_absent_has_a_line_and_the_others_a_ratio():
         ("absent", "no library", None),
         ("present", None, 1.0),
     }
+
+
+def test_a_rival_that_fails_in_a_turn_has_a_line_and_the_others_a_ratio():
+    def two_turns():
+        yield from (1.0, 1.0)
+        raise RivalFailed("failing: it compiles anew")
+
+    ours, present = Scripted("ours", [1.0] * 3), Scripted("present", [1.0] * 3)
+    lines = list(compare(THREE, "train", "batch 4", ours, [Scripted("failing", two_turns()), present]))
+    assert {(r["rival"], r.get("absent"), r.get("ratio")) for r in lines} == {
+        ("failing", "failing: it compiles anew", None),
+        ("present", None, 1.0),
+    }
+    with pytest.raises(RivalFailed, match="compiles anew"):
+        list(compare(THREE, "train", "batch 4", Scripted("ours", two_turns()), [Scripted("present", [1.0] * 3)]))
 
 
 def test_without_ours_there_is_nothing_to_compare():
