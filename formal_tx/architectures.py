@@ -72,16 +72,15 @@ def unembedding_matrix(params: Any) -> Any:
 
 
 class Unembedding(NamedTuple):
-    """The parameters that `logits_of` reads, W_u or W_e (N_V, d_e) and b_u (N_V,), without the others."""
+    """The parameters that `logits_of` reads, W_u (N_V, d_e) and b_u (N_V,), without the others."""
 
-    W_e: Any
     W_u: Any
     b_u: Any
 
     @classmethod
     def of(cls, params: Any) -> "Unembedding":
         """Those of an architecture."""
-        return cls(params.W_e if params.W_u is None else None, params.W_u, params.b_u)
+        return cls(unembedding_matrix(params), params.b_u)
 
 
 def logits_of(X: jax.Array, params: Any, hyperparameters: Hyperparameters) -> jax.Array:

@@ -42,7 +42,7 @@ def attend(
     if chosen == "blockwise":
         return line(6, "V_tilde", blockwise(Q, K, V, mask, attending, t_x, t_z, W_r, heads))
     if chosen == "rows":
-        return by_rows(Q, K, V, mask, attending, t_x, t_z, W_r, heads)
+        return _by_rows(Q, K, V, mask, attending, t_x, t_z, W_r, heads)
     table = masks.for_heads(masks.dense(mask, Q.shape[-2], K.shape[-2]), heads)
     return dense(Q, K, V, table, attending, t_x, t_z, W_r)
 
@@ -75,17 +75,7 @@ def dense(
     return line(6, "V_tilde", by_groups(A, V))
 
 
-def by_rows(
-    Q: Float[Array, "*#batch l_x d_attn"],
-    K: Float[Array, "*#batch_kv l_z d_attn"],
-    V: Float[Array, "*#batch_kv l_z d_mid"],
-    mask: masks.Mask,
-    attending: Attending = AS_PRINTED,
-    t_x: Int[Array, "*some l_x"] | None = None,
-    t_z: Int[Array, "*some_z l_z"] | None = None,
-    W_r: Float[Array, "rows H"] | None = None,
-    heads: int = 1,
-) -> Float[Array, "*batch l_x d_mid"]:
+def _by_rows(Q, K, V, mask, attending, t_x, t_z, W_r, heads) -> jax.Array:
     """`dense` for a quarter of the queries after the other, each with the keys that some of them may see.
 
     Under a causal mask that is 5/8 of the scores. It has derivatives of every order.

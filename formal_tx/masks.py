@@ -100,7 +100,7 @@ def _at(segments: jax.Array, t: jax.Array) -> jax.Array:
 
 
 def both_say(t_x, t_z, a, b):
-    # What `a & b` asks.
+    """The predicate of `a & b`."""
     return jnp.logical_and(*_what_both_say(t_x, t_z, a, b))
 
 
