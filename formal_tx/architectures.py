@@ -447,14 +447,21 @@ def d_layers(
     Returns:
       X (..., ℓ, d_e), of which `logits_of` makes logits, and the new states.
     """
-    hp, activation, drop = hyperparameters, hyperparameters.activation, practice.drop
-    before, branch, after, inner = hp.norms
+    hp = hyperparameters
 
     line(1, "l", length_of(x, lengths))
     W_p = _rows(_table(hp, params.W_p, params.W_e, hp.l_max), positions)
     e = line(2, "e", embed(x, params.W_e, W_p, lengths, scale=hp.embedding_scale))
     if hp.embedding_norm:
         e = hp.normalise(e, params.gamma_e, params.beta_e)
+    return d_layers_embedded(e, params, hp, attend, states, practice)
+
+
+def d_layers_embedded(e, params, hyperparameters, attend: Attend, states=None, practice: Practice = AS_PRINTED):
+    """Lines 3 to 10 of Algorithm 10, for a sequence `e` (..., ℓ, d_e) that is embedded already. As `d_layers`."""
+    hp, activation, drop = hyperparameters, hyperparameters.activation, practice.drop
+    before, branch, after, inner = hp.norms
+
     X = line(3, "X", drop(3, e))
 
     @stacked("layers")

@@ -202,7 +202,7 @@ ALGORITHMS: tuple[Algorithm, ...] = (
         signature=("x", "params", "hyperparameters"),
         module="formal_tx.architectures",
         functions=("d_transformer", "d_transformer_logits"),
-        sources=("d_layers", "d_transformer"),
+        sources=("d_layers", "d_layers_embedded", "d_transformer"),
     ),
     Algorithm(
         number=11,

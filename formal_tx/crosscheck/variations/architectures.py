@@ -29,7 +29,7 @@ _INITIALISE: dict[type, Callable[..., Any]] = {
     EDTransformerHyperparameters: init_ed_transformer,
 }
 _NAMES = {
-    DTransformerHyperparameters: ("d_transformer", ("d_layers", "d_transformer")),
+    DTransformerHyperparameters: ("d_transformer", ("d_layers", "d_layers_embedded", "d_transformer")),
     ETransformerHyperparameters: ("e_transformer", ("e_layers", "e_features", "e_transformer")),
     EDTransformerHyperparameters: ("ed_transformer", ("encode", "decode", "ed_transformer")),
 }
