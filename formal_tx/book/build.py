@@ -14,6 +14,8 @@ from .. import __version__
 from ..crosscheck import ALGORITHMS, Algorithm, Comparison
 from ..crosscheck import check as check_both
 from ..crosscheck.report import ITERATION
+from ..crosscheck.source import library_lines
+from ..crosscheck.systems import SYSTEMS, System
 from ..runs.files import write_whole
 from ..runs.model_directory import Model
 from . import editions, sizes
@@ -47,7 +49,7 @@ def write_book(
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     trained = given_model(model) if model is not None else demo_model(tell)
-    write_whole(directory / PAGE, page(model=trained, tell=tell).encode())
+    write_whole(directory / PAGE, page(model=trained, systems=SYSTEMS, tell=tell).encode())
     return directory / PAGE
 
 
@@ -55,9 +57,13 @@ def page(
     algorithms: Iterable[Algorithm] = ALGORITHMS,
     model: Model | None = None,
     *,
+    systems: Iterable[System] = (),
     tell: Callable[[str], None] = lambda what: None,
 ) -> str:
-    """The page's text, with a trained model if there is one. The same input gives the same bytes, on one machine."""
+    """The page's text, with a trained model if there is one, and with these systems of the reading list.
+
+    The same input gives the same bytes, on one machine.
+    """
     algorithms = tuple(algorithms)
     environment = Environment(
         loader=PackageLoader(__package__),
@@ -73,6 +79,7 @@ def page(
         entries.append(_entry(algorithm, algorithms, checks[algorithm]))
     return environment.get_template(PAGE).render(
         algorithms=entries,
+        systems=[_system(system, tell) for system in systems],
         totals=_totals(checks),
         version=__version__,
         model=None if model is None else _model(model),
@@ -107,6 +114,38 @@ def _entry(algorithm: Algorithm, algorithms: tuple[Algorithm, ...], check: Compa
         "axes": [{"name": name, "html": sizes.axis(name), "size": default[name]} for name in axes(algorithm)],
         "shapes": [sizes.row(shape, default) for shape in shapes(algorithm)],
         "data": embedded(data(made, check)),
+    }
+
+
+def _system(system: System, tell: Callable[[str], None]) -> dict[str, Any]:
+    """What the template of a system needs."""
+    tell(system.name)
+    return {
+        "name": system.name,
+        "title": system.title,
+        "papers": ", ".join(system.papers),
+        "checks": [_check(one) for one in system.checks],
+    }
+
+
+def _check(one: Algorithm) -> dict[str, Any]:
+    """A part of a system: its lines in both editions, how far they are apart, and the mistakes in them."""
+    worst = check_both(one).worst_of
+    paper, library = editions.paper_lines(one), library_lines(one)
+    return {
+        "name": one.name,
+        "purpose": one.purpose,
+        "places": editions.places(one),
+        "rows": [
+            {
+                "number": number,
+                "paper": Markup(editions.coloured(paper.get(number, ""))),
+                "library": Markup(editions.coloured(library.get(number, ""))),
+                "error": _said(worst[number].error) if number in worst else "",
+            }
+            for number in dict.fromkeys(s.number for s in one.listing.statements)
+        ],
+        "mistakes": [known | {"line": line} for line, some in mistakes(one).items() for known in some],
     }
 
 

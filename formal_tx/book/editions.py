@@ -15,6 +15,9 @@ _WORDS = re.compile(
 )
 
 
+_QUOTES = '"""'
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the paper in three editions.
@@ -76,11 +79,17 @@ def _dedented(text: str) -> str:
 
 
 def source(algorithm: Algorithm) -> tuple[str, ...]:
-    """The lines of the pseudocode's function, without what stands before and after it in its file."""
+    """The lines of the pseudocode's function, without its docstring and what stands before and after it in its file."""
     lines = algorithm.listing.source
-    first = next(i for i, line in enumerate(lines) if line.startswith(f"def {algorithm.name}("))
+    first = next(i for i, line in enumerate(lines) if line.startswith(f"def {algorithm.paper_name}("))
     last = next((i for i in range(first + 1, len(lines)) if lines[i][:1] not in ("", " ")), len(lines))
-    return lines[first:last]
+    begin = first + 1
+    if lines[begin].lstrip().startswith(_QUOTES):
+        end = begin if lines[begin].count(_QUOTES) == 2 else begin + 1
+        while _QUOTES not in lines[end]:
+            end += 1
+        begin = end + 1
+    return (lines[first], *lines[begin:last])
 
 
 def coloured(code: str) -> str:

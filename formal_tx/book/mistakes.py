@@ -15,7 +15,7 @@ def mistakes(algorithm: Algorithm) -> dict[int, list[dict[str, Any]]]:
     """
     found: dict[int, dict[str, dict[str, Any]]] = {}
     for mutant in mutants(algorithm):
-        if mutant.functions == {algorithm.name}:
+        if mutant.functions == {algorithm.paper_name}:
             found.setdefault(mutant.line, {}).setdefault(mutant.title, _one(algorithm, mutant))
     return {line: list(found[line].values()) for line in sorted(found)}
 

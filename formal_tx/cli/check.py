@@ -40,8 +40,8 @@ def check(
         list[str] | None,
         typer.Argument(
             metavar="[N]...",
-            help="Numbers or names of algorithms, or of variations (`variations` is all of these); all algorithms "
-            "unless given.",
+            help="Numbers or names of algorithms, of variations or of systems (`variations` and `systems` are all of "
+            "them); all algorithms unless given.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random cases.")] = 0,
@@ -63,7 +63,7 @@ def check(
     """Run both editions on random and hard cases and compare what every line assigns.
 
     `variations` are what models have changed since: `parts` of them, such as rotary, and `models` made of these, such
-    as llama.
+    as llama. `systems` are those of the reading list, such as streaming_llm.
 
     Exit status: 0 if all agree, 1 if something disagrees, 2 if it could not run.
 
@@ -74,11 +74,13 @@ def check(
     temperature, sample), where sample(q) draws a token from q with the check's random numbers. If it returns a
     dictionary of named values, or tags its lines with `line`, they are compared too. Where it disagrees, the known
     mistakes (`formal-tx mistakes`), and then pairs of them, are tried until one gives the same numbers. If none does,
-    the laws (`formal-tx laws`) say what it keeps.
+    the laws (`formal-tx laws`) say what it keeps. `formal-tx show NAME` says with what a variation's or a system's
+    function is called.
     """
     chosen = [one for name in numbers for one in _named(name)] if numbers else list(ALGORITHMS)
-    if against is not None and any(isinstance(one, Variation) for one in chosen):
-        give_up("--against takes an algorithm of the paper, 1 to 15, and not a variation")
+    varies = any(isinstance(one, Variation) for one in chosen)
+    if against is not None and varies and layout is not Layout.rows:
+        give_up("--layout columns is for the algorithms of the paper, 1 to 15; what they vary in has rows")
     if against is not None and len(chosen) != 1:
         give_up("--against takes one algorithm: formal-tx check N --against FILE:FUNCTION")
     if against is None and (framework is not Framework.numpy or layout is not Layout.rows):
@@ -112,7 +114,7 @@ def check(
                 give_up(str(reason))
             comparisons.append(comparison)
             unknown = found_out is not None and not comparison.agrees and not found_out.explained
-            if unknown and layout is Layout.rows:
+            if unknown and layout is Layout.rows and not varies:
                 status.update(f"{one.label}: which laws it keeps")
                 laws = _laws(one, against, framework, dtype)
 
@@ -134,11 +136,12 @@ def check(
 
 def _named(name: str) -> list[Algorithm]:
     """The algorithm, or the variations, that a user named; gives up if there are none."""
+    from ..crosscheck.systems import CHECKS
     from ..crosscheck.variations import MODELS, PARTS, VARIATIONS
 
-    groups = {"variations": VARIATIONS, "parts": PARTS, "models": MODELS}
+    groups = {"variations": VARIATIONS, "parts": PARTS, "models": MODELS, "systems": CHECKS}
     try:
-        return list(groups[name]) if name in groups else [find(name, also=VARIATIONS)]
+        return list(groups[name]) if name in groups else [find(name, also=(*VARIATIONS, *CHECKS))]
     except KeyError as error:
         give_up(str(error.args[0]))
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .answers import Answer
-from .catalog import Algorithm
+from .catalog import Algorithm, Variation
 from .draws import Case
 from .editions import hyperparameters, masking, sampler
 from .isolated import CannotRun, place, run_isolated
@@ -33,7 +33,12 @@ class Candidate(Protocol):
 
 
 def call(algorithm: Algorithm, case: Case, layout: str) -> tuple[Any, ...]:
-    """The arguments by the names of the signature, in the layout asked for: rows or columns."""
+    """The arguments by the names of the signature, in the layout asked for: rows or columns.
+
+    Those of a variation are the values of the case in their order, by rows.
+    """
+    if isinstance(algorithm, Variation):
+        return tuple(case.arguments.values())
     a = dict(case.arguments) | {"hyperparameters": hyperparameters(case)}
     params = a.get("params")
     if params is not None and getattr(params, "W_u", 0) is None:  # tied embeddings

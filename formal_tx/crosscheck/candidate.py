@@ -10,13 +10,13 @@ import numpy as np
 from . import cases as drawn
 from .answers import Answer
 from .calling import Candidate, CannotRun, FromFile, call, defined
-from .catalog import Algorithm
+from .catalog import Algorithm, Variation
 from .compare import Comparison, Difference, line_differences
 from .draws import Case, GumbelSampler
 from .editions import paper_call
 from .layout import is_theta, leaves, to_rows
 from .record import record
-from .telling import telling
+from .telling import telling_of
 from .tolerances import error, tolerance
 
 __all__ = ["CannotRun", "check_candidate", "named_lines", "scaled"]
@@ -52,9 +52,9 @@ def check_candidate(
     start = time.perf_counter()
     if isinstance(candidate, str):
         candidate = FromFile(candidate, framework, dtype, time_limit)
-    special = {case.title: case for case in telling(algorithm.number)}
-    ordinary = defined([*drawn.draw(algorithm.number, seed, cases), *special.values()], dtype)
-    small = defined(drawn.small(algorithm.number, seed), dtype)
+    special = {case.title: case for case in telling_of(algorithm)}
+    ordinary = defined([*drawn.of(algorithm, seed, cases), *special.values()], dtype)
+    small = [] if isinstance(algorithm, Variation) else defined(drawn.small(algorithm.number, seed), dtype)
     answers = candidate.answers([call(algorithm, case, layout) for case in ordinary + small])
     if all(isinstance(answer, str) for answer in answers):
         raise CannotRun(f"{candidate.name}: in the case “{ordinary[0].title}” it {answers[0]}")

@@ -40,13 +40,18 @@ class Algorithm:
     beside: str = ""
 
     @property
+    def paper_name(self) -> str:
+        """The name of the pseudocode's function."""
+        return self.name
+
+    @property
     def listing(self) -> Listing:
         """The source of the pseudocode."""
-        return pseudocode.listing(self.file, self.name)
+        return pseudocode.listing(self.file, self.paper_name)
 
     @property
     def file(self) -> str:
-        """The pseudocode's file, without its ending."""
+        """The pseudocode's file, without its ending, in the folder of the pseudocode."""
         return self.beside or f"algorithm_{self.number:02d}_{self.name}"
 
     @property
@@ -62,7 +67,7 @@ class Algorithm:
     @property
     def paper(self) -> Callable[..., Any]:
         """The function of the pseudocode."""
-        return getattr(pseudocode.module(self.file), self.name)
+        return getattr(pseudocode.module(self.file.replace("/", ".")), self.paper_name)
 
     @property
     def library(self) -> Callable[..., Any]:
@@ -92,16 +97,12 @@ class Variation(Algorithm):
     run: Callable[[Any, Any], tuple[Any, dict[str, Any]]]
 
     @property
+    def paper_name(self) -> str:
+        return self.pseudocode_name
+
+    @property
     def file(self) -> str:
         return self.beside.replace(".", "/")
-
-    @property
-    def listing(self) -> Listing:
-        return pseudocode.listing(self.file, self.pseudocode_name)
-
-    @property
-    def paper(self) -> Callable[..., Any]:
-        return getattr(pseudocode.module(self.beside), self.pseudocode_name)
 
 
 _TRAINING = ("params", "hyperparameters", "epochs", "eta")

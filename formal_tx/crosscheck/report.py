@@ -130,7 +130,7 @@ def _code(text: str) -> Syntax:
 
 def _inputs(algorithm: Algorithm, case: Case) -> str:
     lines = []
-    for name in algorithm.signature:
+    for name in algorithm.signature or case.arguments:
         value = case.arguments.get(name)
         if isinstance(value, np.ndarray):
             lines.append(f"{name} =\n{_array(value)}")

@@ -14,6 +14,7 @@ import jax
 import numpy as np
 
 from . import draws
+from .catalog import Algorithm, Variation
 from .draws import Case
 
 Arguments = dict[str, Any]
@@ -33,6 +34,18 @@ def telling(number: int) -> tuple[Case, ...]:
     """The telling cases of algorithm `number`, the most telling ones first."""
     rng = np.random.default_rng([5, number])
     return tuple(_CASES[number](rng))
+
+
+def telling_of(algorithm: Algorithm) -> tuple[Case, ...]:
+    """The telling cases of an algorithm; of a variation, which knows none, two random ones and its hard ones."""
+    if isinstance(algorithm, Variation):
+        return tuple(algorithm.draw(np.random.default_rng([5, *algorithm.name.encode()]), 2))
+    return telling(algorithm.number)
+
+
+def neutral_of(algorithm: Algorithm) -> tuple[Case, ...]:
+    """The cases in which a part of an algorithm is neutral; none of a variation."""
+    return () if isinstance(algorithm, Variation) else neutral(algorithm.number)
 
 
 @cache

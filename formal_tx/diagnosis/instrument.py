@@ -8,7 +8,7 @@ from typing import Any
 from ..crosscheck.calling import defined
 from ..crosscheck.catalog import Algorithm
 from ..crosscheck.draws import Case
-from ..crosscheck.telling import ONE_UPDATE, neutral, telling
+from ..crosscheck.telling import ONE_UPDATE, neutral_of, telling_of
 from ..crosscheck.tolerances import DIFFERENCES, FOREIGN
 from .mutants import Mutant, mutants
 from .outcomes import Outcome, distance, runner
@@ -17,7 +17,7 @@ from .programs import Edit, Program, program
 
 def cases(algorithm: Algorithm, dtype: str = "float64") -> tuple[Case, ...]:
     """The cases on which a function has to be run to be diagnosed."""
-    return tuple(defined((*telling(algorithm.number), *neutral(algorithm.number)), dtype))
+    return tuple(defined((*telling_of(algorithm), *neutral_of(algorithm)), dtype))
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Instrument:
 
         def differs(mutant: Mutant) -> bool:
             # One update shows a mistake in the model: several, which take longer, show only one in the training.
-            short = trains and mutant.algorithm != self.algorithm.name
+            short = trains and mutant.algorithm != self.algorithm.paper_name
             chosen = [i for i in range(len(self.cases)) if self._sampled[i] or not short]
             return any(self.distance(self.of(None, i), self.of(mutant, i), i) > bound for i in chosen)
 

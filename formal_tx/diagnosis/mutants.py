@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from ..crosscheck.catalog import Algorithm
-from .catalogue import MISTAKES
+from .catalogue import mistakes_of
 from .mistakes import Mistake, Rewrite, Sites
 from .programs import Edit, Function, Program, program
 
@@ -41,7 +41,7 @@ def mutants(algorithm: Algorithm) -> tuple[Mutant, ...]:
     """Every mutant of an algorithm: each mistake wherever its form occurs, in the algorithm and in those it calls."""
     made = program(algorithm)
     found: dict[frozenset[Edit], Mutant] = {}
-    for mistake in MISTAKES:
+    for mistake in mistakes_of(algorithm):
         for way in mistake.ways:
             for mutant in _of_way(mistake, way, made):
                 found.setdefault(frozenset(mutant.edits), mutant)

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from ..crosscheck.candidate import scaled
-from ..crosscheck.catalog import Algorithm
+from ..crosscheck.catalog import Algorithm, Variation
 from ..crosscheck.draws import Case, GumbelSampler
 from ..crosscheck.editions import masking, paper_call
 from ..crosscheck.layout import is_theta, leaves, to_rows
@@ -62,9 +62,14 @@ def runner(algorithm: Algorithm, case: Case, every: int | None = None) -> Callab
     Args:
       every: for a training algorithm, of how many arrays one has an entry whose gradient is taken; None for all of it.
     """
-    with jax.enable_x64(True):
-        arguments, options = paper_call(algorithm, case, "float64")
+
+    def called() -> tuple[tuple[Any, ...], dict[str, Any]]:
+        with jax.enable_x64(True):
+            return paper_call(algorithm, case, "float64")
+
+    arguments, options = called()
     trains = algorithm.trains
+    varies = isinstance(algorithm, Variation)
     masks = masking(case).ravel() if algorithm.number == 12 else np.zeros(0)
 
     def run(f: Callable[..., Any]) -> Outcome:
@@ -77,7 +82,8 @@ def runner(algorithm: Algorithm, case: Case, every: int | None = None) -> Callab
 
     def once(f: Callable[..., Any], options: dict[str, Any]) -> Outcome:
         # An exception may leave a gradient by differences in the middle, with a parameter that is a little off.
-        *first, last = deepcopy(arguments) if trains else arguments
+        # And a variation's arguments may be used up: numbers that are drawn one after the other.
+        *first, last = deepcopy(arguments) if trains else called()[0] if varies else arguments
         sampler = GumbelSampler(last.noise) if isinstance(last, GumbelSampler) else None
         if sampler is not None:
             last = sampler

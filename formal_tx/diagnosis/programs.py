@@ -79,7 +79,7 @@ class Program:
         by_function = _by_function(edits)
         namespace: dict[str, Any] = dict(wrong.NAMES)
         for function in self.functions.values():
-            namespace |= vars(pseudocode.module(function.file))
+            namespace |= vars(pseudocode.module(function.file.replace("/", ".")))
         namespace |= vars(pseudocode.module("notation"))
         for name in self.functions:
             exec(self._code(name, by_function.get(name, ())), namespace)
@@ -121,26 +121,35 @@ def program(algorithm: Algorithm) -> Program:
     """The program of an algorithm."""
     functions: dict[str, Function] = {}
     numbers = count()
-    _collect(algorithm.file, algorithm.name, functions)
+    _collect(algorithm.file, algorithm.paper_name, functions)
     for function in functions.values():
         for node in ast.walk(function.tree):
             if isinstance(node, ast.expr | ast.stmt):  # what else there is, all trees of the process share
                 vars(node)["marks"] = frozenset({next(numbers)})
-    return Program(algorithm.name, functions)
+    return Program(algorithm.paper_name, functions)
 
 
 def _collect(file: str, name: str, functions: dict[str, Function]) -> None:
-    """Add function `name` of a file, after those that it imports."""
+    """Add function `name` of a file, after those that it uses, of other files and of its own."""
     source = (pseudocode.folder() / f"{file}.py").read_text(encoding="utf-8")
     tree = ast.parse(source)
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module != "notation":
-            for imported in node.names:
-                if imported.name not in functions and str(node.module).endswith(imported.name):
-                    _collect(str(node.module), imported.name, functions)
     found = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name)
+    used = {node.id for node in ast.walk(found) if isinstance(node, ast.Name)} - {name}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.level > 0 and node.module != "notation":
+            for imported in node.names:
+                if imported.name in used - functions.keys():
+                    _collect(_beside(file, node), imported.name, functions)
+        elif isinstance(node, ast.FunctionDef) and node.name in used - functions.keys():
+            _collect(file, node.name, functions)
     found.body = found.body[1:] if isinstance(found.body[0], ast.Expr) and len(found.body) > 1 else found.body
     functions[name] = Function(name, file, found, pseudocode.listing(file, name))
+
+
+def _beside(file: str, node: ast.ImportFrom) -> str:
+    """The file from which a file of the pseudocode imports."""
+    folders = file.split("/")[: -node.level]
+    return "/".join((*folders, *str(node.module).split(".")))
 
 
 def _by_function(edits: Iterable[Edit]) -> dict[str, tuple[Edit, ...]]:

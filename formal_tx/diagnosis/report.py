@@ -20,7 +20,8 @@ _ALGORITHMS = {algorithm.name: algorithm for algorithm in (*ALGORITHMS, *FORMULA
 
 def place(mutant: Mutant) -> str:
     """Where a mistake is: `Algorithm 4, attention, line 6`."""
-    return f"{_ALGORITHMS[mutant.algorithm].label}, line {mutant.line}"
+    found = _ALGORITHMS.get(mutant.algorithm)
+    return f"{found.label if found else mutant.algorithm}, line {mutant.line}"
 
 
 def editions(diagnosis: Diagnosis, mutant: Mutant) -> tuple[str, str]:
@@ -37,11 +38,12 @@ def _one(diagnosis: Diagnosis, explanation: Explanation) -> dict[str, Any]:
     parts = []
     for mutant in explanation.mutants:
         paper, instead = editions(diagnosis, mutant)
+        found = _ALGORITHMS.get(mutant.algorithm)
         parts.append(
             {
                 "mistake": mutant.mistake.id,
                 "title": mutant.title,
-                "algorithm": _ALGORITHMS[mutant.algorithm].number,
+                "algorithm": found.number if found else mutant.algorithm,
                 "line": mutant.line,
                 "paper": paper,
                 "instead": instead,

@@ -11,6 +11,8 @@ from formal_tx.book import build, mistakes, page
 from formal_tx.book.values import as_json, matrix, shown
 from formal_tx.crosscheck import ALGORITHMS, Comparison, check, find
 from formal_tx.crosscheck.layout import is_theta
+from formal_tx.crosscheck.systems import System
+from formal_tx.crosscheck.variations import VARIATIONS
 
 PARTS = ALGORITHMS[:7]
 of_each = pytest.mark.parametrize("algorithm", ALGORITHMS, ids=lambda a: a.name)
@@ -64,6 +66,19 @@ def test_every_line_is_there_in_three_editions(parts_page):
             for edition in ("printed", "paper", "library"):
                 assert f'class="{edition}"' in row
             assert f'aria-label="Line {n}"' in row
+
+
+def test_a_system_has_its_lines_in_two_editions_and_their_errors():
+    one = find("sliding_window", also=VARIATIONS)
+    system = System("near", "Near tokens alone", "long_context", ("2004.05150",), (one,))
+    text = page((find(6),), systems=(system,))
+    assert Outline(text).open == []
+    section = text.split('id="near"')[1].split("</section>")[0]
+    assert "2004.05150" in section
+    (row,) = re.findall(r"<tr>\n<th scope=\"row\">1</th>(.*?)</tr>", section, re.DOTALL)
+    assert "Mask" in row
+    assert '<td class="error">0</td>' in row
+    assert '<a href="#near">' in text
 
 
 def test_the_same_twice_is_the_same_to_the_byte():

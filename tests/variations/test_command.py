@@ -57,7 +57,31 @@ def test_a_name_that_is_nearly_that_of_a_variation():
     assert result.stderr.strip().endswith("did you mean rotary?")
 
 
-def test_nobody_elses_function_is_checked_against_a_variation():
-    result = check("rotary", "--against", "mine.py:rotary")
+WINDOWS = """
+import numpy as np
+
+def right(l_x, l_z, w):
+    return abs(np.arange(l_x)[:, None] - np.arange(l_z)[None, :]) < w
+
+def wide(l_x, l_z, w):
+    return abs(np.arange(l_x)[:, None] - np.arange(l_z)[None, :]) <= w
+"""
+
+
+@pytest.mark.parametrize(("function", "status"), [("right", 0), ("wide", 1)])
+def test_somebody_elses_function_is_checked_against_a_variation(tmp_path, function, status):
+    (tmp_path / "mine.py").write_text(WINDOWS)
+    result = check("sliding_window", "--against", f"{tmp_path / 'mine.py'}:{function}", "--no-diagnose")
+    assert result.exit_code == status
+    assert ("l_x = 11" in result.stdout) == (status == 1)  # the case in which it shows
+
+
+def test_a_variation_has_no_columns():
+    result = check("rotary", "--against", "mine.py:rotary", "--layout", "columns")
     assert result.exit_code == 2
-    assert "--against takes an algorithm of the paper, 1 to 15, and not a variation" in result.stderr
+    assert "--layout columns is for the algorithms of the paper, 1 to 15" in result.stderr
+
+
+def test_show_says_with_what_a_function_is_called():
+    shown = CliRunner().invoke(app, ["show", "alibi"]).stdout
+    assert "check alibi --against FILE:FUNCTION calls it with S (3, 13, 15)" in " ".join(shown.split())

@@ -125,10 +125,10 @@ def _sliding_window() -> Variation:
         "a mask for tokens that are near",
         module="formal_tx.masks",
         beside="variations.window",
-        draw=lambda rng: {"w": int(rng.integers(1, 12))},
-        paper=lambda a: (13, 11, a["w"]),
-        library=lambda a: (masks.dense(masks.window(a["w"]), 11, 13), {}),
-        hard=(("itself alone", lambda rng: {"w": 1}),),
+        draw=lambda rng: {"l_x": 11, "l_z": 13, "w": int(rng.integers(1, 12))},
+        paper=lambda a: (a["l_z"], a["l_x"], a["w"]),
+        library=lambda a: (masks.dense(masks.window(a["w"]), a["l_x"], a["l_z"]), {}),
+        hard=(("itself alone", lambda rng: {"l_x": 11, "l_z": 13, "w": 1}),),
         functions=("window",),
     )
 

@@ -1,0 +1,1 @@
+"""Long context: the systems of the reading list in the paper's notation, one file each."""
