@@ -9,6 +9,7 @@ from .book import book
 from .budget import budget
 from .check import check
 from .compare import compare
+from .context import context
 from .demo import demo
 from .describe import describe
 from .evaluate import evaluate
@@ -42,7 +43,7 @@ app.command("book")(book)
 app.command("budget")(budget)
 app.command("vectors")(vectors)
 app.command("demo")(demo)
-for command in (run, describe, train, generate, translate, fill, evaluate, info, plot):
+for command in (run, describe, context, train, generate, translate, fill, evaluate, info, plot):
     app.command()(command)
 
 

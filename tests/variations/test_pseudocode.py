@@ -141,7 +141,7 @@ def test_a_variation_without_pseudocode_is_refused_by_name(translate):
 
 # The files themselves.
 
-_FOLDERS = [pseudocode.folder() / name for name in ("variations", "positional", "decoding")]
+_FOLDERS = [pseudocode.folder() / name for name in ("variations", "positional", "decoding", "long_context")]
 FILES = sorted(path for folder in _FOLDERS for path in folder.glob("*.py") if path.name != "__init__.py")
 
 
