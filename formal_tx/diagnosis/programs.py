@@ -130,7 +130,7 @@ def program(algorithm: Algorithm) -> Program:
 
 
 def _collect(file: str, name: str, functions: dict[str, Function]) -> None:
-    """Add function `name` of a file, after those that it uses, of other files and of its own."""
+    """Add function `name` of a file, after those that it uses, of other files and of its own, if they have lines."""
     source = (pseudocode.folder() / f"{file}.py").read_text(encoding="utf-8")
     tree = ast.parse(source)
     found = next(n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == name)
@@ -138,12 +138,16 @@ def _collect(file: str, name: str, functions: dict[str, Function]) -> None:
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and node.level > 0 and node.module != "notation":
             for imported in node.names:
-                if imported.name in used - functions.keys():
+                if imported.name in used - functions.keys() and _has_lines(_beside(file, node), imported.name):
                     _collect(_beside(file, node), imported.name, functions)
-        elif isinstance(node, ast.FunctionDef) and node.name in used - functions.keys():
+        elif isinstance(node, ast.FunctionDef) and node.name in used - functions.keys() and _has_lines(file, node.name):
             _collect(file, node.name, functions)
     found.body = found.body[1:] if isinstance(found.body[0], ast.Expr) and len(found.body) > 1 else found.body
     functions[name] = Function(name, file, found, pseudocode.listing(file, name))
+
+
+def _has_lines(file: str, name: str) -> bool:
+    return bool(pseudocode.listing(file, name).statements)
 
 
 def _beside(file: str, node: ast.ImportFrom) -> str:

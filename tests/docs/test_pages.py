@@ -18,6 +18,7 @@ OWN = (
     "performance.md",
     "decoding.md",
     *sorted(f"how-to/{p.name}" for p in pages.DOCS.glob("how-to/*.md")),
+    *sorted(f"systems/{p.name}" for p in pages.DOCS.glob("systems/*.md") if p.name != "index.md"),
 )
 
 

@@ -33,7 +33,7 @@ DOCUMENTS = (
     "docs/vectors.md",
 )
 # These need what others left, or write more than a test should.
-RUNS = ("train", "generate", "fill", "translate", "evaluate", "info", "plot", "vectors", "compare", "book")
+RUNS = ("train", "generate", "fill", "translate", "evaluate", "info", "plot", "vectors", "compare", "book", "context")
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
