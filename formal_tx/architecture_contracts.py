@@ -40,7 +40,7 @@ def require_parameters(function: str, params: Any, kind: type, hyperparameters: 
     expected = expected_parameters(kind, hyperparameters)
     if _alike(params, expected):
         return params
-    _require_shapes_of(function, params, expected, hyperparameters)
+    require_shapes_of(function, params, expected, hyperparameters)
     params = require_fields(function, "params", params, may_lack=True)
     fields = _by_path(params)
     first = next(iter(fields))
@@ -61,7 +61,7 @@ def _alike(params: Any, expected: Any) -> bool:
     )
 
 
-def _require_shapes_of(function: str, params: Any, expected: Any, hyperparameters: Any) -> None:
+def require_shapes_of(function: str, params: Any, expected: Any, hyperparameters: Any) -> None:
     found, wanted = _by_path(params), _by_path(expected)
     for name in wanted | found:
         if name not in found:

@@ -91,7 +91,7 @@ def logits_of(X: jax.Array, params: Any, hyperparameters: Hyperparameters) -> ja
     return logits if hyperparameters.logit_cap is None else hyperparameters.logit_cap(logits)
 
 
-def _table(hyperparameters: Hyperparameters, W_p: jax.Array | None, W_e: Any, l_max: int) -> jax.Array | None:
+def positional_table(hyperparameters: Hyperparameters, W_p: jax.Array | None, W_e: Any, l_max: int) -> jax.Array | None:
     """The positional table: W_p if it is learned, the one that is computed, or none."""
     if W_p is not None or hyperparameters.table is None or hyperparameters.table is learned:
         return W_p
@@ -116,7 +116,7 @@ def encode(
     hp = hyperparameters
 
     line(1, "l_z", length_of(z, z_lengths))
-    W_p = _table(hp, params.W_p if params.W_pz is None else params.W_pz, params.W_e, hp.l_max_z or hp.l_max)
+    W_p = positional_table(hp, params.W_p if params.W_pz is None else params.W_pz, params.W_e, hp.l_max_z or hp.l_max)
     W_e = params.W_e if params.W_ez is None else params.W_ez
     e_z = embed(z, W_e, W_p, z_lengths, scale=hp.embedding_scale)
     if hp.embedding_norm:
@@ -180,7 +180,7 @@ def decode(
     states = (None, None) if states is None else states
 
     line(10, "l_x", length_of(x, x_lengths))
-    W_p = _rows(_table(hp, params.W_p, params.W_e, hp.l_max), positions)
+    W_p = _rows(positional_table(hp, params.W_p, params.W_e, hp.l_max), positions)
     e_x = line(11, "e_x", embed(x, params.W_e, W_p, x_lengths, scale=hp.embedding_scale))
     if hp.embedding_norm:
         e_x = hp.normalise(e_x, params.gamma_ex, params.beta_ex)
@@ -329,7 +329,7 @@ def _second_input(placement: Placement, before: Any, X_tilde: jax.Array, X: jax.
 def e_embed(x, params, hyperparameters, lengths=None, segments=None, types=None):
     """Line 2 of Algorithm 9: the embeddings (..., ℓ, d_e) of tokens, of their positions, and of their types."""
     hp = hyperparameters
-    W_p = _rows(_table(hp, params.W_p, params.W_e, hp.l_max), positions_within(segments))
+    W_p = _rows(positional_table(hp, params.W_p, params.W_e, hp.l_max), positions_within(segments))
     e = embed(x, params.W_e, W_p, lengths, scale=hp.embedding_scale)
     if hp.N_S:
         e = e + rows(params.W_s, jnp.zeros(x.shape, int) if types is None else types)
@@ -450,7 +450,7 @@ def d_layers(
     hp = hyperparameters
 
     line(1, "l", length_of(x, lengths))
-    W_p = _rows(_table(hp, params.W_p, params.W_e, hp.l_max), positions)
+    W_p = _rows(positional_table(hp, params.W_p, params.W_e, hp.l_max), positions)
     e = line(2, "e", embed(x, params.W_e, W_p, lengths, scale=hp.embedding_scale))
     if hp.embedding_norm:
         e = hp.normalise(e, params.gamma_e, params.beta_e)

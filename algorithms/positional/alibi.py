@@ -6,7 +6,7 @@ Input:           S (l_z, l_x), the scores of a head
 Output:          S (l_z, l_x)
 Hyperparameters: m, the slope of the head
 
-Where t_z <= t_x, S falls with the distance. A mask that lets a token see what follows it would make it rise.
+The paper has decoders, in which t_z <= t_x; in an encoder the distance is that on either side.
 """
 
 from math import floor, log2
@@ -19,7 +19,7 @@ def alibi(S, m):
     S = S.copy()                                                                                        # 1
     for t_z in range(l_z):                                                                              # 2
         for t_x in range(l_x):                                                                          # 3
-            S[t_z, t_x] = S[t_z, t_x] - m * (t_x - t_z)                                                 # 4
+            S[t_z, t_x] = S[t_z, t_x] - m * abs(t_x - t_z)                                              # 4
     #                                                                                          end, end # 5, 6
     return S                                                                                            # 7
 

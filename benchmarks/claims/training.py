@@ -1,4 +1,4 @@
-"""The training loop of the experiments: Adam with a cosine schedule and clipped gradients, all steps in one program."""
+"""The training loop of the experiments: Adam with clipped gradients, all steps in one program."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,15 +17,17 @@ def fit(
     steps: int,
     rate: float = 2e-3,
     clip: float = 1.0,
+    constant: bool = False,
 ) -> tuple[Any, jax.Array]:
     """Descends a loss.
 
     Args:
       loss: (params, a batch, a key) -> a number. batch: a key -> a batch, made inside of the compiled program.
+      constant: the rate stays as it is; unless said, it falls like a cosine to a tenth.
     Returns:
       The parameters after `steps`, and the losses (steps,).
     """
-    schedule = optax.cosine_decay_schedule(rate, steps, alpha=0.1)
+    schedule = optax.constant_schedule(rate) if constant else optax.cosine_decay_schedule(rate, steps, alpha=0.1)
     optimizer = optax.chain(optax.clip_by_global_norm(clip), optax.adam(schedule))
     return _fit(params, key, loss, batch, optimizer, steps)
 

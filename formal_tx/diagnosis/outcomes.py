@@ -83,15 +83,14 @@ def runner(algorithm: Algorithm, case: Case, every: int | None = None) -> Callab
     def once(f: Callable[..., Any], options: dict[str, Any]) -> Outcome:
         # An exception may leave a gradient by differences in the middle, with a parameter that is a little off.
         # And a variation's arguments may be used up: numbers that are drawn one after the other.
-        *first, last = deepcopy(arguments) if trains else called()[0] if varies else arguments
-        sampler = GumbelSampler(last.noise) if isinstance(last, GumbelSampler) else None
-        if sampler is not None:
-            last = sampler
-        elif algorithm.number == 12:
-            last = iter(masks).__next__
+        given = list(deepcopy(arguments) if trains else called()[0] if varies else arguments)
+        given = [GumbelSampler(one.noise) if isinstance(one, GumbelSampler) else one for one in given]
+        sampler = next((one for one in given if isinstance(one, GumbelSampler)), None)
+        if algorithm.number == 12:
+            given[-1] = iter(masks).__next__
         try:
             with np.errstate(all="ignore"):
-                result = f(*first, last, **options)
+                result = f(*given, **options)
                 return outcome(result, None if sampler is None else sampler.drawn_from)
         except MoreUpdates:
             raise

@@ -82,7 +82,10 @@ def draw_likeliest(sample, q):
     return int(q.argmax())
 
 
-_NUMPY = ("arange", "concatenate", "cos", "exp", "eye", "inf", "log", "maximum", "ones", "sin", "sqrt", "tanh", "where")
+_NUMPY = (
+    *("arange", "concatenate", "cos", "exp", "eye", "inf", "log"),
+    *("maximum", "ones", "sin", "sqrt", "stack", "tanh", "where"),
+)
 NAMES = {name: getattr(np, name) for name in _NUMPY} | {
     f.__name__: f
     for f in (

@@ -136,7 +136,8 @@ def measure(model: Model, x: np.ndarray, name: str, settings: Settings) -> Found
     found = [np.asarray(compiled(text, model.params)) for text in np.split(x, len(x))]
     seconds = (time.perf_counter() - start) / x.size
     a_token = hp.L * hp.key_value_heads * (hp.d_attn + hp.d_mid) * np.dtype(found[0].dtype).itemsize
-    return Found(np.mean(found, axis=0), seconds, analysis.temp_size_in_bytes, a_token * method.keeps(x.shape[1], settings))
+    kept = a_token * method.keeps(x.shape[1], settings)
+    return Found(np.mean(found, axis=0), seconds, analysis.temp_size_in_bytes, kept)
 
 
 def _require(model: Model, x: np.ndarray, name: str) -> DTransformerHyperparameters:

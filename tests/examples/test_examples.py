@@ -28,6 +28,18 @@ SAYS = {
     "reverse_words": ("50 updates of 64", "spelled backwards correctly"),
     "sample_by_hand": ("temperature 0.01, top  1: 'And he ",),
     "train_bpe": ("kind='bpe', N_V=512", "bits per character"),
+    "clustered_attention": (
+        "softmax attention, 64 rows of scores a head:",
+        "improved, each query asks 16 keys itself:",
+    ),
+    "hierarchical_attention": ("held-out books:", "of 133 chapters", "the verses that mattered:"),
+    "infinite_memory": ("points at equal distances:", "sticky points:", "the memory is 512 x 27 numbers"),
+    "linear_attention": ("bits per character", "numbers kept, a cache has", "In the beginning"),
+    "megabyte": ("held-out books:", "by slot of the patch", "And the king said to "),
+    "positional_encodings": ("what the last word sees, 1 layer", "after 30 updates: off by", "of the first new text: "),
+    "recurrent_memory": ("trained on up to 1 segments: it knows the fact of ", "after 192 characters"),
+    "reformer": ("128 words, 16384 pairs", "whom a word looks at, exactly and in 8 rounds:"),
+    "transformer_xl": ("bits per character", "held-out books, 256 characters remembered: "),
     "train_decoder": ("held-out books: ", "In the beginning "),
     "translate": ("  → ", "BLEU and chrF: {'bleu': ", "a copy of the source: {'bleu': "),
 }
