@@ -20,6 +20,7 @@ SAYS = {
     "gradient_norms": ("untrained: norm of the gradient", "layers/1/8.X"),
     "induction_heads": ("period 8: ", "layer 2: head 1"),
     "laws_of_my_attention": ("holds ",),
+    "lm_infinite": ("trained with 32 characters", "plain attention", "a Λ and a ceiling"),
     "logit_lens": ("layer 0 ", "after 2 layers the true next character"),
     "masked_words": ("and god said to ____ , go → ", "the first guess is right for"),
     "masked_letters": ("50 updates", "king_om"),
@@ -27,6 +28,7 @@ SAYS = {
     "own_architecture": ("English", "are told apart"),
     "reverse_words": ("50 updates of 64", "spelled backwards correctly"),
     "sample_by_hand": ("temperature 0.01, top  1: 'And he ",),
+    "streaming_llm": ("0 sinks and a window of 32", "the cache has 32772 bytes, before and after"),
     "train_bpe": ("kind='bpe', N_V=512", "bits per character"),
     "clustered_attention": (
         "softmax attention, 64 rows of scores a head:",
@@ -40,6 +42,7 @@ SAYS = {
     "recurrent_memory": ("trained on up to 1 segments: it knows the fact of ", "after 192 characters"),
     "reformer": ("128 words, 16384 pairs", "whom a word looks at, exactly and in 8 rounds:"),
     "transformer_xl": ("bits per character", "held-out books, 256 characters remembered: "),
+    "sparse_attention": ("247,808 pairs of 1,024 tokens,  23.6% of all", "bits per letter after 10 updates"),
     "train_decoder": ("held-out books: ", "In the beginning "),
     "translate": ("  → ", "BLEU and chrF: {'bleu': ", "a copy of the source: {'bleu': "),
 }
