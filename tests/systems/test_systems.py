@@ -27,6 +27,50 @@ SOLVES = {"infinite_memory"}
 """Systems that solve a linear system: its condition number multiplies the rounding."""
 
 
+NOT_COMPARED = {
+    "lambda_attention": 3,
+    "lambda_attention_of_authors": 6,
+    "lambda_attention_with_alibi": 3,
+    "megabyte_inference": 1,
+    "interleaved_sinusoids": 2,
+    "sinusoid_halves": 2,
+    "whisper_sinusoids": 2,
+    "learnable_sinusoids": 1,
+    "learnable_sinusoids_relu": 1,
+    "rotary": 3,
+    "rotary_neighbours": 3,
+    "rotary_partial": 3,
+    "rotary_yarn": 3,
+    "ntk_scaling": 1,
+    "llama3_scaling": 3,
+    "yarn_scaling": 4,
+    "alibi": 1,
+    "slopes": 2,
+    "relative_buckets": 1,
+    "relative_buckets_causal": 1,
+    "relative_buckets_few": 1,
+    "bucket": 7,
+    "rmt_decoder": 1,
+    "rmt_encoder": 1,
+    "memory_mask": 2,
+    "lsh_attention": 9,
+    "random_blocks": 3,
+    "bigbird": 1,
+    "bigbird_attention": 3,
+    "longformer_attention": 2,
+    "streaming_attention": 5,
+    "sink_attention": 3,
+    "sink_cache_step": 1,
+    "transformer_xl": 4,
+    "relative_attention": 1,
+}
+"""How many lines that assign a value are not compared, of the entries in which there are any.
+
+The library computes these in another shape (of a block, of a bucket, of a memory that is not full), all at once where
+the pseudocode fills a table, or as one expression; what they lead to is compared.
+"""
+
+
 def named(things):
     return [pytest.param(thing, id=thing.name) for thing in things]
 
@@ -44,7 +88,7 @@ def test_it_has_all_eight_parts_and_a_description(system):
 def test_its_two_editions_agree_line_by_line(one):
     comparison = check(one, cases=1)
     assert comparison.agrees, comparison.first_bad
-    assert comparison.lines_compared >= 1
+    assert comparison.lines - comparison.lines_compared == NOT_COMPARED.get(one.name, 0)
     solves = any(one in system.checks for system in SYSTEMS if system.name in SOLVES)
     assert comparison.worst.error <= (1e-9 if solves else 1e-12)
 

@@ -243,7 +243,7 @@ def _whole() -> Variation:
 SYSTEMS = (
     System(
         name="hierarchical_attention",
-        title="Hierarchical attention",
+        title="Hierarchical attention: documents of sentences of words",
         heading="long_context",
         papers=("N16-1174",),
         checks=(_whole(), _cell(), _gru(), _bidirectional(), _weights(), _pooling()),

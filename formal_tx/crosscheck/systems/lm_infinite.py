@@ -143,7 +143,7 @@ def _with_alibi() -> Variation:
 SYSTEMS = (
     System(
         name="lm_infinite",
-        title="Λ-shaped attention with a ceiling for distances",
+        title="LM-Infinite: Λ-shaped attention with a ceiling for distances",
         heading="long_context",
         papers=("2308.16137",),
         checks=(_lambda_attention(), _of_authors(), _with_alibi()),

@@ -153,7 +153,7 @@ def _inference() -> Variation:
 SYSTEMS = (
     System(
         name="megabyte",
-        title="MEGABYTE",
+        title="MEGABYTE: bytes in patches",
         heading="long_context",
         papers=("2305.07185",),
         checks=(_megabyte(), _bits_per_byte(), _inference()),

@@ -338,7 +338,7 @@ def _longformer_attention() -> Variation:
 SYSTEMS = (
     System(
         name="sparse_attention",
-        title="sparse attention: Sparse Transformer, Longformer, BigBird",
+        title="Sparse attention: Sparse Transformer, Longformer, BigBird",
         heading="long_context",
         papers=("1904.10509", "2004.05150", "2007.14062"),
         checks=(

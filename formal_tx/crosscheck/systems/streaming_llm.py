@@ -149,7 +149,7 @@ def _one_axis(result: Any, lines: Any) -> Any:
 SYSTEMS = (
     System(
         name="streaming_llm",
-        title="attention sinks and a rolling cache",
+        title="StreamingLLM: attention sinks and a rolling cache",
         heading="long_context",
         papers=("2309.17453",),
         checks=(_streaming_attention(), _sink_attention(), _sink_cache_step(), _softmax_off_by_one()),

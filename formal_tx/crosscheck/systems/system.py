@@ -12,6 +12,9 @@ from ..catalog import Variation
 PARTS = ("pseudocode", "function", "check", "property", "oracle", "bad_input", "example", "claim")
 """What every system has."""
 
+HEADINGS = ("positional", "long_context")
+"""The headings of the reading list that are here, in its order."""
+
 _PLACES = {
     "pseudocode": "algorithms/{heading}/{name}.py",
     "function": "formal_tx/{heading}/{name}.py",
@@ -30,7 +33,7 @@ class System:
     """A system of the reading list.
 
     Attributes:
-      name: in code, `streaming_llm`. title: in words. heading: of the reading list, "positional" or "long_context".
+      name: in code, `streaming_llm`. title: in words. heading: of the reading list, one of `HEADINGS`.
       papers: their numbers, 2309.17453.
       checks: the entries of its algorithms, by whose names `formal-tx check` and `show` find them.
       elsewhere: paths of parts that are not where its name says, in the repository.
