@@ -23,7 +23,10 @@ def test_the_editions_agree_in_float64(number):
     assert comparison.worst.error <= bound
 
 
-@pytest.mark.parametrize("number", [n for n in NUMBERS if n not in (11, 12, 13)])
+@pytest.mark.parametrize(
+    "number",
+    [pytest.param(n, marks=pytest.mark.slow if n in (8, 9) else ()) for n in NUMBERS if n not in (11, 12, 13)],
+)
 def test_the_editions_agree_in_float32(number):
     comparison = check(find(number), cases=1, dtype="float32")
     assert comparison.agrees, comparison.first_bad

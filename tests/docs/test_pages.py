@@ -10,6 +10,7 @@ from formal_tx.crosscheck import ALGORITHMS
 from . import pages
 
 SLOW = ("tutorial.md", "how-to/train.md", "how-to/move.md", "how-to/generate.md")
+QUICK_SYSTEMS = ("systems/streaming_llm.md", "systems/lm_infinite.md", "systems/reformer.md")
 OWN = (
     "index.md",
     "tutorial.md",
@@ -23,7 +24,8 @@ OWN = (
 
 
 def _page(name):
-    marks = [pytest.mark.slow] if name in SLOW else []
+    slow = name in SLOW or (name.startswith("systems/") and name not in QUICK_SYSTEMS)
+    marks = [pytest.mark.slow] if slow else []
     marks += [pytest.mark.oracle] if "pytorch" in name else []
     return pytest.param(name, marks=marks, id=name)
 

@@ -92,8 +92,14 @@ def reused(prefixes, x, *of):
 # What is computed
 
 
-@pytest.mark.parametrize("chunk", [prefix_cache.CHUNK, 16])
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(
+    ("name", "chunk"),
+    [
+        pytest.param(name, chunk, marks=() if (i, chunk) == (0, 16) else pytest.mark.slow)
+        for i, name in enumerate(MODELS)
+        for chunk in (prefix_cache.CHUNK, 16)
+    ],
+)
 @settings(deadline=None, derandomize=True, max_examples=8)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_prompts_that_begin_as_earlier_ones_did(name, chunk, seed):

@@ -63,7 +63,13 @@ def answers_and_gradients(implementation, mask, attending, Q, K, V, W_r):
 CASES = [*(("printed", mask) for mask in MASKS), ("cap", "window"), ("buckets", "window"), ("alibi", "padding")]
 
 
-@pytest.mark.parametrize(("varied", "mask"), CASES)
+@pytest.mark.parametrize(
+    ("varied", "mask"),
+    [
+        pytest.param(*case, marks=() if case[0] != "printed" or case[1] in ("causal", "window") else pytest.mark.slow)
+        for case in CASES
+    ],
+)
 def test_parts_give_what_all_scores_at_once_give(varied, mask):
     given = MASKS[mask](), VARIED[varied], *arrays()
     dense, *others = (answers_and_gradients(name, *given) for name in ("dense", "rows", "blockwise"))
@@ -72,6 +78,7 @@ def test_parts_give_what_all_scores_at_once_give(varied, mask):
             np.testing.assert_allclose(b, a, rtol=0, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_single_precision_differs_by_rounding():
     given = masks.causal, AS_PRINTED, *arrays(np.float32)
     dense, *others = (answers_and_gradients(name, *given) for name in ("dense", "rows", "blockwise"))

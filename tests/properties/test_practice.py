@@ -161,7 +161,13 @@ def test_label_smoothing(kind):
 
 
 @pytest.mark.parametrize(
-    ("kind", "dtype"), [("d", "bfloat16"), ("e", "bfloat16"), ("ed", "bfloat16"), ("d", "float16")]
+    ("kind", "dtype"),
+    [
+        ("d", "bfloat16"),
+        pytest.param("e", "bfloat16", marks=pytest.mark.slow),
+        pytest.param("ed", "bfloat16", marks=pytest.mark.slow),
+        ("d", "float16"),
+    ],
 )
 def test_lower_precision(kind, dtype):
     """The loss and the gradient stay in the type of the parameters, and are near those in full precision."""

@@ -264,6 +264,7 @@ def temporary_bytes(n, remat):
     return compiled.memory_analysis().temp_size_in_bytes
 
 
+@pytest.mark.slow
 def test_the_memory_of_training_is_that_of_one_segment():
     """Four times the segments keep four times the memories that are carried, which are few, and no more."""
     few, many = temporary_bytes(8, True), temporary_bytes(32, True)
