@@ -141,6 +141,11 @@ def growth(claim: Claim) -> None:
     claim.measured("attention's time grows as ℓ^p with p", measured)
     claim.holds("FLOPs grow as ℓ^p with p within 0.1 of 4/3", abs(counted - 4 / 3) <= 0.1)
     claim.holds("time grows as ℓ^p with p within 0.1 of 4/3", abs(measured - 4 / 3) <= 0.1)
+    if measured < 4 / 3 - 0.1:
+        claim.note(
+            "time grows less than the operations: products of 16 × 16 and of a few hundred rows run far below the rate "
+            "of the machine, and those of the longer lengths nearer to it"
+        )
     if measured > 4 / 3 + 0.1:
         claim.note(
             "the scores of the longest lengths take tens of megabytes: where other programs leave them no cache, or "

@@ -132,11 +132,12 @@ def global_tokens(width: int, tokens: Int[Array, "*batch n_g"], length: int) -> 
     """Longformer: a token sees `width` tokens on either side, and `tokens`, which are global, see and are seen by all.
 
     Args:
-      tokens: (n_g,) or (..., n_g) positions, those of a sequence with fewer of them repeated.
+      tokens: (n_g,) or (..., n_g) positions, those of a sequence with fewer of them repeated. If traced ones are out of
+        range nobody sees anything, which gives nan.
       length: ℓ, of the sequences that the mask is for.
     Raises:
-      ValueError: unless width ≥ 0, length ≥ 1 and each of `tokens` is within [0, length). TypeError: if they are no
-      integers. With traced `tokens` out of range nobody sees anything, which gives nan.
+      ValueError: unless width ≥ 0, length ≥ 1 and each of `tokens` is within [0, length).
+      TypeError: if they are no integers.
     """
     near = banded(require_count("global_tokens", "width", width, at_least=0), width)
     tokens, right = checked_tokens(
@@ -178,10 +179,10 @@ def bigbird(length: int, block: int, drawn: Int[Array, "n r"]) -> Mask:
 
     Args:
       length: ℓ, a multiple of `block`. drawn: (ℓ/block, r) the random blocks of each block, as `random_blocks` draws
-        them; one that a block sees anyway adds nothing.
+        them; one that a block sees anyway adds nothing. If traced ones are out of range nobody sees anything, which
+        gives nan.
     Raises:
       ValueError: if `block` does not divide ℓ, or for blocks that there are not. TypeError: if these are no integers.
-      With traced ones out of range nobody sees anything, which gives nan.
     """
     drawn, right = checked_blocks("bigbird", length, block, drawn)
     return Mask(_block_sees, (block, drawn), _keys_of_blocks) & right
