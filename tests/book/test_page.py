@@ -11,7 +11,7 @@ from formal_tx.book import build, mistakes, page
 from formal_tx.book.values import as_json, matrix, shown
 from formal_tx.crosscheck import ALGORITHMS, Comparison, check, find
 from formal_tx.crosscheck.layout import is_theta
-from formal_tx.crosscheck.systems import System
+from formal_tx.crosscheck.systems import SYSTEMS, System
 from formal_tx.crosscheck.variations import VARIATIONS
 
 PARTS = ALGORITHMS[:7]
@@ -79,6 +79,15 @@ def test_a_system_has_its_lines_in_two_editions_and_their_errors():
     assert "Mask" in row
     assert '<td class="error">0</td>' in row
     assert '<a href="#near">' in text
+
+
+@pytest.mark.slow
+def test_all_systems_are_in_the_book():
+    text = page((find(6),), systems=SYSTEMS)
+    assert Outline(text).open == []
+    for system in SYSTEMS:
+        section = text.split(f'id="{system.name}"')[1].split("</section>")[0]
+        assert all(f"<h3>{one.name}</h3>" in section for one in system.checks)
 
 
 def test_the_same_twice_is_the_same_to_the_byte():
