@@ -9,7 +9,7 @@ from formal_tx.crosscheck import ALGORITHMS
 
 from . import pages
 
-SLOW = ("tutorial.md", "how-to/train.md", "how-to/move.md", "how-to/generate.md")
+SLOW = ("tutorial.md", "decoding.md", "how-to/train.md", "how-to/move.md", "how-to/generate.md")
 QUICK_SYSTEMS = ("systems/streaming_llm.md", "systems/lm_infinite.md", "systems/reformer.md")
 OWN = (
     "index.md",
