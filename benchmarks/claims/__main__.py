@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..harness.machine import ROOT
+from ..rendering.table import inserted
 from .claim import FIGURES, QUICK, RESULTS, draw
 
 PAGE = ROOT / "docs" / "systems" / "index.md"
@@ -43,8 +44,7 @@ def render() -> None:
     results = [json.loads((RESULTS / f"{name}.json").read_text("utf-8")) for name in names() if _measured(name)]
     for result in results:
         draw(result["panels"], FIGURES / f"{result['system']}.svg")
-    before, _, rest = PAGE.read_text("utf-8").partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{table(results)}\n{END}{rest.partition(END)[2]}", "utf-8")
+    PAGE.write_text(inserted(PAGE.read_text("utf-8"), table(results), BEGIN, END), "utf-8")
 
 
 def _measured(name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import jax
 
 from ..harness.statistics import exponent
+from .claim import Claim
 
 
 def seconds(of_length: Callable[[int], Callable[[], Any]], lengths: Sequence[int], rounds: int = 5) -> list[float]:
@@ -27,4 +28,14 @@ def seconds(of_length: Callable[[int], Callable[[], Any]], lengths: Sequence[int
     return best
 
 
-__all__ = ["exponent", "seconds"]
+def grows_in_proportion(
+    claim: Claim, what: str, of_length: Callable[[int], Callable[[], Any]], lengths: Sequence[int], rounds: int
+) -> None:
+    """A part of a claim, with its panel: time is proportional to ℓ, `what` else is fixed."""
+    times = seconds(of_length, lengths, rounds)
+    p = claim.measured(f"exponent of time in ℓ, {what}", exponent(lengths, times))
+    claim.holds("time grows as ℓ^p with p within 0.1 of 1", abs(p - 1) <= 0.1)
+    claim.panel("time", "ℓ", "seconds", {f"ℓ^{p:.2f}": (lengths, times)}, logarithmic=True)
+
+
+__all__ = ["exponent", "grows_in_proportion", "seconds"]

@@ -15,7 +15,7 @@ from formal_tx.long_context.recurrent_memory import init_recurrent_memory, rmt_e
 from formal_tx.placement import PRE
 
 from .claim import Claim, quick
-from .growth import exponent, seconds
+from .growth import grows_in_proportion
 from .training import fit
 
 FACTS, NOISE, SEGMENT, MEMORY = 8, 15, 8, 2
@@ -121,10 +121,7 @@ def growth(claim: Claim) -> None:
         run = jax.jit(lambda x: rmt_encoder(x, params, hp, segment=segment).cls)
         return lambda: run(x)
 
-    times = seconds(of_length, LENGTHS, rounds=2 if quick() else 5)
-    p = claim.measured("exponent of time in ℓ, segment 128, m = 4", exponent(LENGTHS, times))
-    claim.holds("time grows as ℓ^p with p within 0.1 of 1", abs(p - 1) <= 0.1)
-    claim.panel("time", "ℓ", "seconds", {f"ℓ^{p:.2f}": (LENGTHS, times)}, logarithmic=True)
+    grows_in_proportion(claim, "segment 128, m = 4", of_length, LENGTHS, rounds=2 if quick() else 5)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from formal_tx.long_context.transformer_xl import init_transformer_xl, transform
 from formal_tx.placement import PRE
 
 from .claim import Claim, quick
-from .growth import exponent, seconds
+from .growth import grows_in_proportion, seconds
 from .training import fit
 
 SYMBOLS, BACK, LENGTH, SEGMENT = 8, 10, 64, 16
@@ -125,10 +125,7 @@ def growth(claim: Claim) -> None:
         run = jax.jit(lambda x: transformer_xl_logits(x, params, hp, segment=128, mem_len=128)[0].sum())
         return lambda: run(x)
 
-    times = seconds(of_length, LENGTHS, rounds=2 if quick() else 5)
-    p = claim.measured("exponent of time in ℓ, segment 128, memory 128", exponent(LENGTHS, times))
-    claim.holds("time grows as ℓ^p with p within 0.1 of 1", abs(p - 1) <= 0.1)
-    claim.panel("time", "ℓ", "seconds", {f"ℓ^{p:.2f}": (LENGTHS, times)}, logarithmic=True)
+    grows_in_proportion(claim, "segment 128, memory 128", of_length, LENGTHS, rounds=2 if quick() else 5)
 
 
 if __name__ == "__main__":

@@ -80,13 +80,13 @@ def _where(record: Record) -> str:
     return f"{record['machine']}, {record.get('threads', '?')} used; {versions}"
 
 
-def inserted(document: str, generated: str) -> str:
+def inserted(document: str, generated: str, begin: str = BEGIN, end: str = END) -> str:
     """The document with what is generated between the two comments.
 
     Raises:
       ValueError: it has not both of them, once and in this order.
     """
-    if document.count(BEGIN) != 1 or document.count(END) != 1 or document.index(BEGIN) > document.index(END):
-        raise ValueError(f"the document has not exactly one {BEGIN!r} before one {END!r}, expected that")
-    before, _, rest = document.partition(BEGIN)
-    return f"{before}{BEGIN}\n\n{generated}\n{END}{rest.partition(END)[2]}"
+    if document.count(begin) != 1 or document.count(end) != 1 or document.index(begin) > document.index(end):
+        raise ValueError(f"the document has not exactly one {begin!r} before one {end!r}, expected that")
+    before, _, rest = document.partition(begin)
+    return f"{before}{begin}\n\n{generated}\n{end}{rest.partition(end)[2]}"

@@ -1,5 +1,6 @@
 """The two programs of an algorithm, cut at the paper's lines, and coloured."""
 
+import ast
 import re
 from dataclasses import dataclass
 from html import escape
@@ -13,9 +14,6 @@ _NUMBERS = re.compile(r"\s*#\s*(\d+(?:,\s*\d+)*)\s*$")
 _WORDS = re.compile(
     r"""(?P<comment>\#.*)|(?P<string>"[^"]*")|\b(?P<keyword>for|in|while|if|else|not|and|or|lambda|return|None)\b"""
 )
-
-
-_QUOTES = '"""'
 
 
 @dataclass(frozen=True)
@@ -81,15 +79,10 @@ def _dedented(text: str) -> str:
 def source(algorithm: Algorithm) -> tuple[str, ...]:
     """The lines of the pseudocode's function, without its docstring and what stands before and after it in its file."""
     lines = algorithm.listing.source
-    first = next(i for i, line in enumerate(lines) if line.startswith(f"def {algorithm.paper_name}("))
-    last = next((i for i in range(first + 1, len(lines)) if lines[i][:1] not in ("", " ")), len(lines))
-    begin = first + 1
-    if lines[begin].lstrip().startswith(_QUOTES):
-        end = begin if lines[begin].count(_QUOTES) == 2 else begin + 1
-        while _QUOTES not in lines[end]:
-            end += 1
-        begin = end + 1
-    return (lines[first], *lines[begin:last])
+    functions = (node for node in ast.parse("\n".join(lines)).body if isinstance(node, ast.FunctionDef))
+    function = next(node for node in functions if node.name == algorithm.paper_name)
+    begin = function.lineno if ast.get_docstring(function) is None else function.body[0].end_lineno
+    return (lines[function.lineno - 1], *lines[begin : function.end_lineno])
 
 
 def coloured(code: str) -> str:

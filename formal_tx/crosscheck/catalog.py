@@ -67,7 +67,7 @@ class Algorithm:
     @property
     def paper(self) -> Callable[..., Any]:
         """The function of the pseudocode."""
-        return getattr(pseudocode.module(self.file.replace("/", ".")), self.paper_name)
+        return getattr(pseudocode.module(self.file), self.paper_name)
 
     @property
     def library(self) -> Callable[..., Any]:

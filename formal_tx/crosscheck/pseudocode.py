@@ -29,7 +29,7 @@ def folder() -> Path:
 
 @cache
 def module(name: str = "") -> ModuleType:
-    """A module of the pseudocode, `algorithm_04_attention` say, or the whole package."""
+    """A module of the pseudocode, `algorithm_04_attention` or `decoding/filters` say, or the whole package."""
     if PACKAGE not in sys.modules:
         place = folder()
         specification = importlib.util.spec_from_file_location(
@@ -40,7 +40,7 @@ def module(name: str = "") -> ModuleType:
         package = importlib.util.module_from_spec(specification)
         sys.modules[PACKAGE] = package
         specification.loader.exec_module(package)
-    return importlib.import_module(f"{PACKAGE}.{name}" if name else PACKAGE)
+    return importlib.import_module(f"{PACKAGE}.{name.replace('/', '.')}" if name else PACKAGE)
 
 
 @dataclass(frozen=True)

@@ -79,7 +79,7 @@ class Program:
         by_function = _by_function(edits)
         namespace: dict[str, Any] = dict(wrong.NAMES)
         for function in self.functions.values():
-            namespace |= vars(pseudocode.module(function.file.replace("/", ".")))
+            namespace |= vars(pseudocode.module(function.file))
         namespace |= vars(pseudocode.module("notation"))
         for name in self.functions:
             exec(self._code(name, by_function.get(name, ())), namespace)
