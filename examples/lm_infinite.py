@@ -17,7 +17,8 @@ import optax
 from formal_tx import DTransformerHyperparameters, d_training, d_transformer_logits, init_d_transformer
 from formal_tx.data import batches, corpus
 from formal_tx.data.tokenizer import Tokenizer
-from formal_tx.long_context.lm_infinite import lm_infinite_logits
+from formal_tx.long_context.first_and_near_decoder import sighted_logits
+from formal_tx.long_context.lm_infinite import lambda_sight
 from formal_tx.positional import Rotary
 
 QUICK = "--quick" in sys.argv
@@ -35,9 +36,10 @@ params = d_training(
 )
 
 x = batches.consecutive(tokenizer.encode(corpus.english("validation")), READ)[:TEXTS]
+sight = lambda_sight(first=4, window=LENGTH - 4, ceiling=LENGTH - 4)
 logits = {
     "plain attention": d_transformer_logits(x, params, replace(hp, l_max=READ)),
-    "a Λ and a ceiling": lm_infinite_logits(x, params, hp, first=4, window=LENGTH - 4, ceiling=LENGTH - 4),
+    "a Λ and a ceiling": sighted_logits(x, params, hp, sight),
 }
 
 bands = [(0, LENGTH), *((LENGTH << i, LENGTH << (i + 1)) for i in range(int(math.log2(READ / LENGTH))))]

@@ -19,7 +19,8 @@ import optax
 from formal_tx import DTransformerHyperparameters, d_training, init_d_transformer
 from formal_tx.data import batches, corpus
 from formal_tx.data.tokenizer import Tokenizer
-from formal_tx.long_context.streaming_llm import streaming_cache, streaming_step
+from formal_tx.long_context.first_and_near_decoder import sighted_cache, sighted_step
+from formal_tx.long_context.streaming_llm import streaming_sight
 from formal_tx.positional import Rotary
 
 QUICK = "--quick" in sys.argv
@@ -42,7 +43,7 @@ def read(cache, text):
     """The cache after all of a text but its last token, and the bits of every token but the first."""
 
     def step(cache, pair):
-        logits, cache = streaming_step(pair[0], cache, params, hp)
+        logits, cache = sighted_step(pair[0], cache, params, hp)
         return cache, -jax.nn.log_softmax(logits)[pair[1]] / math.log(2)
 
     return jax.lax.scan(step, cache, (text[:-1], text[1:]))
@@ -50,7 +51,7 @@ def read(cache, text):
 
 text = jnp.asarray(tokenizer.encode(corpus.english("validation"))[: READ + 1])
 for sinks in (0, 4):
-    empty = streaming_cache(params, hp, sinks=sinks, window=LENGTH - sinks)
+    empty = sighted_cache(params, hp, streaming_sight(sinks=sinks, window=LENGTH - sinks))
     jax.block_until_ready(read(empty, text))  # compiled
     start = time.perf_counter()
     cache, bits = jax.block_until_ready(read(empty, text))

@@ -12,12 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from formal_tx.long_context.streaming_llm import (
-    streaming_attend,
-    streaming_attention,
-    streaming_cache,
-    streaming_step,
-)
+from formal_tx.long_context.first_and_near_decoder import sighted_attend, sighted_cache, sighted_step
+from formal_tx.long_context.streaming_llm import streaming_attention, streaming_sight
 
 from . import switching_maps
 from .claim import Claim, quick
@@ -31,7 +27,8 @@ PART = 5000
 
 def attends(size: int) -> Attends:
     """Caches of one size, with and without sinks."""
-    return {f"{g} sinks + {size - g}": partial(streaming_attend, sinks=g, window=size - g) for g in SINKS}
+    sights = {g: streaming_sight(sinks=g, window=size - g) for g in SINKS}
+    return {f"{g} sinks + {size - g}": partial(sighted_attend, sight=sight) for g, sight in sights.items()}
 
 
 def toy(claim: Claim) -> None:
@@ -74,13 +71,13 @@ def long_stream(claim: Claim) -> None:
     @partial(jax.jit, donate_argnums=0)
     def read(cache: Any, x: jax.Array) -> tuple[Any, jax.Array]:
         def step(cache, pair):
-            logits, cache = streaming_step(pair[0], cache, params, hp)
+            logits, cache = sighted_step(pair[0], cache, params, hp)
             return cache, -jax.nn.log_softmax(logits)[pair[1]]
 
         return jax.lax.scan(step, cache, (x[:-1], x[1:]))
 
     def empty() -> Any:
-        return streaming_cache(params, hp, sinks=4, window=TRAINED - 4)
+        return sighted_cache(params, hp, streaming_sight(sinks=4, window=TRAINED - 4))
 
     size = sum(leaf.nbytes for leaf in jax.tree.leaves(empty()))
     jax.block_until_ready(read(empty(), x[: part + 1]))  # compiled, once for all parts
@@ -118,11 +115,11 @@ def against_recomputation(claim: Claim) -> None:
     )
     params = init_d_transformer(jax.random.key(0), hp)
     x, token = jnp.zeros(w, int), jnp.zeros((), int)
-    cache = streaming_cache(params, hp, sinks=4, window=w)
+    cache = sighted_cache(params, hp, streaming_sight(sinks=4, window=w))
 
     def once(name: str) -> Callable[[], Any]:
         if name == "stream":
-            return lambda: streaming_step(token, cache, params, hp)[0]
+            return lambda: sighted_step(token, cache, params, hp)[0]
         return lambda: d_transformer_logits(x, params, hp)[-1]
 
     fast, slow = (seconds(lambda _, name=name: once(name), [w], 5)[0] for name in ("stream", "recomputed"))

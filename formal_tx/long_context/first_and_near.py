@@ -24,6 +24,7 @@ from ..attention import join_heads
 from ..implementation import asked_for
 from ..linear import affine, aligned, softmax
 from ..tagging import line, stacked
+from ..validation import require_count
 
 _SHORT = 128
 """Up to so many tokens, all scores at once are faster than blocks of them."""
@@ -41,11 +42,19 @@ class FirstAndNear:
       window: w, how many near ones at most, itself included.
       ceiling: no distance is greater (LM-Infinite). None: the first tokens stand immediately before the near ones, as
         in a cache from which the others are gone (StreamingLLM).
+    Raises:
+      ValueError: for a window below 1, or a first or a ceiling below 0.
     """
 
     first: int
     window: int
     ceiling: int | None = None
+
+    def __post_init__(self) -> None:
+        require_count("FirstAndNear", "first", self.first, at_least=0)
+        require_count("FirstAndNear", "window", self.window, at_least=1)
+        if self.ceiling is not None:
+            require_count("FirstAndNear", "ceiling", self.ceiling, at_least=0)
 
     @property
     def horizon(self) -> int:

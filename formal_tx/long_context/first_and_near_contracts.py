@@ -44,15 +44,21 @@ def require_heads(function: str, Q: Any, K: Any, V: Any, attending: Any) -> dict
     return {"Q": jnp.asarray(Q), "K": jnp.asarray(K), "V": jnp.asarray(V)}
 
 
-def require_model(function: str, params: Any, hyperparameters: Any, sight: FirstAndNear) -> Any:
+def require_model(function: str, params: Any, hyperparameters: Any, sight: Any) -> Any:
     """The parameters of a decoder that knows positions by distances alone, and that attends to all of the past.
 
     Raises:
-      TypeError, ValueError: as `d_transformer`; and for positions that are added to embeddings, and windows.
+      TypeError, ValueError: as `d_transformer`; and for positions that are added to embeddings, and windows; for a
+        `sight` that is none.
     Warns:
       UserWarning: if there are greater distances than any that the model was trained with, taking l_max for those.
     """
     hp = hyperparameters
+    if not isinstance(sight, FirstAndNear):
+        raise TypeError(
+            f"{function}: sight is a {type(sight).__name__}, expected FirstAndNear, as lambda_sight and "
+            "streaming_sight make it"
+        )
     require_hyperparameters(function, hp, "DTransformerHyperparameters")
     params = require_parameters(function, params, DTransformerParameters, hp)
     if hp.table is not None:
@@ -75,19 +81,17 @@ def require_model(function: str, params: Any, hyperparameters: Any, sight: First
     return params
 
 
-def require_stream(function: str, x: Any, params: Any, hyperparameters: Any, sight: FirstAndNear) -> dict[str, Any]:
+def require_stream(function: str, x: Any, params: Any, hyperparameters: Any, sight: Any) -> dict[str, Any]:
     """Token ids (..., ℓ), as many as there are, and the parameters."""
     params = require_model(function, params, hyperparameters, sight)
     x, _ = require_sequence(function, "x", x, hyperparameters.N_V, _ENDLESS)
     return {"x": x, "params": params}
 
 
-def require_step(
-    function: str, token: Any, cache: Any, params: Any, hyperparameters: Any, made_by: str, ceiling: bool
-) -> tuple[Any, Any]:
+def require_step(function: str, token: Any, cache: Any, params: Any, hyperparameters: Any) -> tuple[Any, Any]:
     """One token for each stream of a cache, and the parameters."""
     require_hyperparameters(function, hyperparameters, "DTransformerHyperparameters")
-    require_sink_cache(function, cache, hyperparameters, made_by, ceiling)
+    require_sink_cache(function, cache, hyperparameters)
     params = require_parameters(function, params, DTransformerParameters, hyperparameters)
     (token,) = as_arrays(function, token=token)
     token = require_ids(function, "token", token, hyperparameters.N_V)

@@ -129,21 +129,19 @@ def _kept(keys: Keys, sight: FirstAndNear) -> KeyValueCache:
     return KeyValueCache(rows(keys.K), rows(keys.V))
 
 
-def require_sink_cache(function: str, cache: Any, hyperparameters: Any, made_by: str, ceiling: bool) -> None:
-    """A cache of this system and of this model.
+def require_sink_cache(function: str, cache: Any, hyperparameters: Any) -> None:
+    """A cache of first tokens and near ones, of this model.
 
     Raises:
       TypeError: for what is no `SinkCache`, a cache of keys that are turned already for one.
-      ValueError: for one of the other system, of other first tokens and windows, or of another model.
+      ValueError: for one of other first tokens and windows, or of another model.
     """
     if not isinstance(cache, SinkCache):
         raise TypeError(
-            f"{function}: cache is a {type(cache).__name__}, expected SinkCache, as {made_by} makes it: its keys are "
-            "not turned by their positions yet"
+            f"{function}: cache is a {type(cache).__name__}, expected SinkCache, as sighted_prefill makes it: its "
+            "keys are not turned by their positions yet"
         )
     sight, hp = cache.sight, hyperparameters
-    if (sight.ceiling is not None) is not ceiling:
-        raise ValueError(f"{function}: cache is one of {sight}, expected one that {made_by} made")
     batch = cache.kept.K.shape[1:-3]
     for name, array, d in (("K", cache.kept.K, hp.d_attn), ("V", cache.kept.V, hp.d_mid)):
         expected = (hp.L, *batch, hp.key_value_heads, sight.first + sight.window, d)

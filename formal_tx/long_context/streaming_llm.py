@@ -8,26 +8,27 @@ A window counts the query: the paper's `recent_size` is one less, since its code
 cache of more than l_max tokens brings distances that the model was never trained with: that is warned of.
 """
 
-from typing import Any
-
-import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
-from ..architectures import Attend, d_layers, logits_of
 from ..attending import AS_PRINTED, Attending
-from ..contracts import algorithm, refuse_nan_input
-from ..hyperparameters import DTransformerHyperparameters
+from ..contracts import algorithm
 from ..linear import wide
-from ..parameters import DTransformerParameters
 from ..tagging import line
 from ..validation import as_arrays, require_count, require_floats
-from .first_and_near import FirstAndNear, Keys, first_and_near, first_and_near_attend
-from .first_and_near_contracts import require_heads, require_model, require_step, require_stream
-from .sink_cache import SinkCache, decode_step, empty_sink_cache, prefill
+from .first_and_near import FirstAndNear, Keys, first_and_near
+from .first_and_near_contracts import require_heads
 
 
-def _sight(function: str, sinks: Any, window: Any) -> FirstAndNear:
+def streaming_sight(*, sinks: int = 4, window: int) -> FirstAndNear:
+    """What a query sees in StreamingLLM, for `sighted_logits` and the other functions of `first_and_near_decoder`.
+
+    Arguments and errors as `streaming_attention`.
+    """
+    return _sight("streaming_sight", sinks, window)
+
+
+def _sight(function: str, sinks: int, window: int) -> FirstAndNear:
     return FirstAndNear(
         require_count(function, "sinks", sinks, at_least=0), require_count(function, "window", window, at_least=1)
     )
@@ -64,100 +65,6 @@ def streaming_attention(
       ValueError, TypeError: for other shapes and types, a window below 1, or less than 0 sinks.
     """
     return first_and_near(Q, Keys(K, V), FirstAndNear(sinks, window), attending, W_r)
-
-
-def streaming_attend(
-    hyperparameters: DTransformerHyperparameters, params: DTransformerParameters, *, sinks: int = 4, window: int
-) -> Attend:
-    """The attention of a stream, for `d_layers` and whole sequences. Arguments and errors as `streaming_logits`."""
-    sight = _sight("streaming_attend", sinks, window)
-    params = require_model("streaming_attend", params, hyperparameters, sight)
-    return first_and_near_attend(sight, hyperparameters.attending, params.W_r)
-
-
-def _streaming_requires(x, params, hyperparameters, sinks, window, function="streaming_logits"):
-    return require_stream(function, x, params, hyperparameters, _sight(function, sinks, window))
-
-
-@algorithm(_streaming_requires, static=("hyperparameters", "sinks", "window"))
-def streaming_logits(
-    x: Int[Array, "*batch l"],
-    params: DTransformerParameters,
-    hyperparameters: DTransformerHyperparameters,
-    *,
-    sinks: int = 4,
-    window: int,
-) -> Float[Array, "*batch l N_V"]:
-    """Algorithm 10 up to the softmax, for a whole sequence, as `streaming_step` gives it token by token.
-
-    Args:
-      x: (..., ℓ) token ids, any number of them. params, hyperparameters: a decoder without a table of positions.
-      sinks, window: as `streaming_attention`.
-    Returns:
-      logits (..., ℓ, N_V); nan where a traced id is out of range.
-    Raises:
-      ValueError, TypeError: as `d_transformer`, but for l_max, and as `streaming_attention`; for hyperparameters with a
-        table of positions, learned or not, or with windows of their own.
-    """
-    sight = FirstAndNear(sinks, window)
-    X, _ = d_layers(x, params, hyperparameters, first_and_near_attend(sight, hyperparameters.attending, params.W_r))
-    return logits_of(X, params, hyperparameters)
-
-
-def streaming_cache(
-    params: DTransformerParameters,
-    hyperparameters: DTransformerHyperparameters,
-    batch: tuple[int, ...] = (),
-    *,
-    sinks: int = 4,
-    window: int,
-) -> SinkCache:
-    """The cache of streams (*batch) of which nothing has been read. Arguments and errors as `streaming_logits`."""
-    sight = _sight("streaming_cache", sinks, window)
-    params = require_model("streaming_cache", params, hyperparameters, sight)
-    return empty_sink_cache(params, hyperparameters, sight, batch)
-
-
-def streaming_prefill(
-    x: Int[Array, "*batch l"],
-    params: DTransformerParameters,
-    hyperparameters: DTransformerHyperparameters,
-    *,
-    sinks: int = 4,
-    window: int,
-) -> tuple[Float[Array, "*batch N_V"], SinkCache]:
-    """The logits after the last token of a prompt, and the cache: what reading it token by token would give.
-
-    Arguments and errors as `streaming_logits`.
-    """
-    name = "streaming_prefill"
-    arguments = _streaming_requires(x, params, hyperparameters, sinks, window, function=name)
-    answer = prefill(arguments["x"], arguments["params"], hyperparameters, _sight(name, sinks, window))
-    refuse_nan_input(name, arguments, answer)
-    return answer
-
-
-def streaming_step(
-    token: Int[Array, "*batch"],
-    cache: SinkCache,
-    params: DTransformerParameters,
-    hyperparameters: DTransformerHyperparameters,
-) -> tuple[Float[Array, "*batch N_V"], SinkCache]:
-    """The logits after one more token, in constant time and memory, however many there were.
-
-    Args:
-      token: (...) ids. cache: what `streaming_prefill`, `streaming_cache` or `streaming_step` gave.
-    Returns:
-      logits (..., N_V) of the next token, and the new cache.
-    Raises:
-      TypeError: for what is no `SinkCache`, or one of another dtype. ValueError: for one of another model or system, an
-        id out of range, or tokens of other streams.
-    """
-    token, params = require_step(
-        "streaming_step", token, cache, params, hyperparameters, "streaming_prefill", ceiling=False
-    )
-    answer: tuple[jax.Array, SinkCache] = decode_step(token, cache, params, hyperparameters)
-    return answer
 
 
 def _softmax_requires(S):

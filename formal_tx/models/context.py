@@ -13,8 +13,9 @@ import numpy as np
 from .. import masks
 from ..architectures import Attend, d_layers, logits_of, self_attend
 from ..hyperparameters import DTransformerHyperparameters
-from ..long_context.lm_infinite import lambda_attend
-from ..long_context.streaming_llm import streaming_attend
+from ..long_context.first_and_near_decoder import sighted_attend
+from ..long_context.lm_infinite import lambda_sight
+from ..long_context.streaming_llm import streaming_sight
 from ..parameters import DTransformerParameters
 from ..validation import require_count
 from .model import Model
@@ -61,11 +62,12 @@ def _window(hp, params, settings):
 
 
 def _lambda(hp, params, settings):
-    return lambda_attend(hp, params, first=settings.first, window=settings.window, ceiling=settings.window)
+    sight = lambda_sight(first=settings.first, window=settings.window, ceiling=settings.window)
+    return sighted_attend(params, hp, sight)
 
 
 def _streaming(hp, params, settings):
-    return streaming_attend(hp, params, sinks=settings.first, window=settings.window)
+    return sighted_attend(params, hp, streaming_sight(sinks=settings.first, window=settings.window))
 
 
 def _first_and_window(length: int, settings: Settings) -> int:

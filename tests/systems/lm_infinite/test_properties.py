@@ -9,26 +9,15 @@ import numpy as np
 import pytest
 from jax.test_util import check_grads
 
-from formal_tx import d_transformer_logits
-from formal_tx.architectures import d_layers, logits_of
 from formal_tx.attending import Attending
 from formal_tx.implementation import attend_with
 from formal_tx.long_context.first_and_near import FirstAndNear, Keys, scores
-from formal_tx.long_context.lm_infinite import (
-    lambda_attend,
-    lambda_attention,
-    lm_infinite_cache,
-    lm_infinite_logits,
-    lm_infinite_prefill,
-    lm_infinite_step,
-)
-from formal_tx.long_context.sink_cache import decode_step
+from formal_tx.long_context.lm_infinite import lambda_attention
 from formal_tx.positional import Rotary
-from tests.systems.lm_infinite.decoder import HP, params, read, texts
 
 ROTATING = Attending(rotate=Rotary(50.0))
 ATOL = 1e-12
-"""Three layers in float64, with numbers of a few units."""
+"""In float64, with numbers of a few units."""
 
 PLATFORMS = ["cpu", "cuda", "rocm", "tpu"]
 
@@ -50,35 +39,10 @@ def run(implementation, Q, K, V, **options):
         return of_head(implementation, **options)(Q, K, V)
 
 
-# What it is where nothing is left out
-
-
-@pytest.mark.parametrize("first", [0, 4])
-def test_a_window_as_long_as_the_text_is_the_plain_decoder(first, x64):
-    x = texts(2, 17)
-    found = lm_infinite_logits(x, params(), HP, first=first, window=17, ceiling=17)
-    np.testing.assert_allclose(found, d_transformer_logits(x, params(), HP), atol=ATOL)
-
-
-def test_without_first_tokens_it_is_attention_with_a_window(x64):
-    x = texts(2, 17)
-    found = lm_infinite_logits(x, params(), HP, first=0, window=5, ceiling=5)
-    expected = d_transformer_logits(x, params(), replace(HP, windows=(5,)))
-    np.testing.assert_allclose(found, expected, atol=ATOL)
-
-
 def test_all_of_them_first_tokens_is_a_ceiling_alone(x64):
     Q, K, V = heads(17)
     found = run("dense", Q, K, V, first=17, window=1, ceiling=4)
     np.testing.assert_allclose(found, run("dense", Q, K, V, first=0, window=17, ceiling=4), atol=ATOL)
-
-
-def test_the_rows_within_the_window_are_the_plain_ones(x64):
-    x = texts(17)
-    found = lm_infinite_logits(x, params(), HP, first=2, window=7, ceiling=7)
-    expected = d_transformer_logits(x, params(), HP)
-    np.testing.assert_allclose(found[:7], expected[:7], atol=ATOL)
-    assert abs(found[9:] - expected[9:]).max() > 0.1
 
 
 # What it sees
@@ -160,43 +124,7 @@ def test_of_a_constant_nothing_but_the_constant(x64):
     np.testing.assert_allclose(run("blockwise", Q, K, np.full((97, 3), 2.5)), 2.5, atol=ATOL)
 
 
-# Token by token
-
-
-@pytest.mark.parametrize(
-    ("first", "window", "ceiling"),
-    [(4, 8, 8), (3, 7, 2), (3, 5, 9), *(pytest.param(*s, marks=pytest.mark.slow) for s in ((0, 5, 5), (1, 1, 1)))],
-)
-def test_token_by_token_it_is_the_whole_sequence(first, window, ceiling, x64):
-    options = {"first": first, "window": window, "ceiling": ceiling}
-    x = texts(2, 31)
-    expected = lm_infinite_logits(x, params(), HP, **options)
-    found, cache = read(lm_infinite_step, lm_infinite_cache(params(), HP, (2,), **options), x)
-    np.testing.assert_allclose(found, expected, atol=ATOL)
-    assert cache.kept.K.shape == (HP.L, 2, HP.H_kv, first + window, HP.d_attn)
-
-
-def test_a_prompt_is_read_as_token_by_token(x64):
-    options = {"first": 3, "window": 5, "ceiling": 7}
-    x = texts(2, 21)
-    _, expected = read(lm_infinite_step, lm_infinite_cache(params(), HP, (2,), **options), x)
-    logits, cache = lm_infinite_prefill(x, params(), HP, **options)
-    np.testing.assert_allclose(logits, lm_infinite_logits(x, params(), HP, **options)[:, -1], atol=ATOL)
-    assert cache.sight == expected.sight
-    assert cache.i == expected.i
-    for found, other in zip(cache.kept.K, expected.kept.K, strict=True):
-        np.testing.assert_allclose(found, other, atol=ATOL)
-
-
 # How it is computed
-
-
-def test_it_is_an_attention_for_the_layers(x64):
-    x = jnp.asarray(texts(2, 17))
-    X, state = d_layers(x, params(), HP, lambda_attend(HP, params(), first=2, window=5, ceiling=5))
-    expected = lm_infinite_logits(x, params(), HP, first=2, window=5, ceiling=5)
-    np.testing.assert_allclose(logits_of(X, params(), HP), expected, atol=ATOL)
-    assert state is None
 
 
 @pytest.mark.parametrize("implementation", ["dense", "blockwise"])
@@ -246,12 +174,3 @@ def test_it_lowers_for_every_platform(x64):
             exported = jax.export.export(of_head("blockwise"), platforms=PLATFORMS)(*shapes)
     assert set(exported.platforms) == set(PLATFORMS)
     assert {aval.dtype for aval in exported.out_avals} == {np.dtype(dtype)}
-
-
-def test_one_program_decodes_at_all_positions(x64):
-    cache = lm_infinite_cache(params(), HP, first=1, window=3, ceiling=3)
-    _, cache = lm_infinite_step(jnp.asarray(1), cache, params(), HP)
-    compiled = decode_step._cache_size()
-    for _ in range(9):
-        _, cache = lm_infinite_step(jnp.asarray(1), cache, params(), HP)
-    assert decode_step._cache_size() == compiled

@@ -9,8 +9,9 @@ import pytest
 
 from formal_tx import d_transformer_logits
 from formal_tx.data import corpus
-from formal_tx.long_context.lm_infinite import lm_infinite_logits
-from formal_tx.long_context.streaming_llm import streaming_logits, streaming_prefill, streaming_step
+from formal_tx.long_context.first_and_near_decoder import sighted_logits, sighted_prefill, sighted_step
+from formal_tx.long_context.lm_infinite import lambda_sight
+from formal_tx.long_context.streaming_llm import streaming_sight
 from formal_tx.models import load
 from tests.models import weights
 
@@ -37,9 +38,10 @@ def perplexity(logits, x):
 
 def test_sinks_are_what_a_window_lacks(model, x):
     params, hp = model.params, model.hyperparameters
-    found = {g: perplexity(streaming_logits(x, params, hp, sinks=g, window=SIZE - g), x) for g in (0, 1, 4)}
+    sights = {g: streaming_sight(sinks=g, window=SIZE - g) for g in (0, 1, 4)}
+    found = {g: perplexity(sighted_logits(x, params, hp, sight), x) for g, sight in sights.items()}
     dense = perplexity(d_transformer_logits(x, params, hp), x)
-    far = perplexity(lm_infinite_logits(x, params, hp, first=4, window=SIZE - 4, ceiling=SIZE - 4), x)
+    far = perplexity(sighted_logits(x, params, hp, lambda_sight(first=4, window=SIZE - 4, ceiling=SIZE - 4)), x)
     print(f"perplexity: dense {dense:.2f}, sinks {found}, LM-Infinite {far:.2f}")
     assert found[4] < 2 * dense  # it has seen a tenth of the text
     assert far < 2 * dense
@@ -48,10 +50,10 @@ def test_sinks_are_what_a_window_lacks(model, x):
 
 def test_a_stream_is_its_dense_equivalent(model, x):
     """In float32, after 30 layers: the logits are of the order of 10, and rounding differs."""
-    params, hp = model.params, model.hyperparameters
-    expected = streaming_logits(x, params, hp, sinks=4, window=SIZE - 4)[-16:]
-    logits, cache = streaming_prefill(x[:-15], params, hp, sinks=4, window=SIZE - 4)
-    step = jax.jit(partial(streaming_step, params=params, hyperparameters=hp))
+    params, hp, sight = model.params, model.hyperparameters, streaming_sight(sinks=4, window=SIZE - 4)
+    expected = sighted_logits(x, params, hp, sight)[-16:]
+    logits, cache = sighted_prefill(x[:-15], params, hp, sight)
+    step = jax.jit(partial(sighted_step, params=params, hyperparameters=hp))
     found = [logits]
     for token in x[-15:]:
         logits, cache = step(jnp.asarray(token), cache)
