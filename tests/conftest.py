@@ -31,13 +31,25 @@ def x64():
 _MAPS = 30_000
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _room_for_compiled_functions():
-    """Forgets what earlier files compiled where a process has many memory maps."""
-    yield
+def _make_room() -> None:
+    """Forgets what was compiled where a process has many memory maps."""
     if sys.platform == "linux":
         with open("/proc/self/maps") as maps:
             many = sum(1 for _ in maps) > _MAPS
         if many:
             jax.clear_caches()
             gc.collect()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _room_for_compiled_functions():
+    """After each file, since to count the maps takes as long as a small test."""
+    yield
+    _make_room()
+
+
+@pytest.fixture
+def room_between_tests():
+    """For files whose tests take hundreds of maps each."""
+    yield
+    _make_room()

@@ -108,7 +108,7 @@ def fingerprint(tokenizer: str, ids: bytes, starts: bytes) -> str:
 def _sha256(array: np.ndarray) -> bytes:
     digest = hashlib.sha256()
     for begin in range(0, len(array), HASHED_TOGETHER):
-        digest.update(array[begin : begin + HASHED_TOGETHER].tobytes())
+        digest.update(np.ascontiguousarray(array[begin : begin + HASHED_TOGETHER]).data)
     return digest.digest()
 
 

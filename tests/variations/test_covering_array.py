@@ -6,6 +6,8 @@ from . import factors
 from .covering import all_pairs, covering_array, pairs
 from .rows import case_of, require_cache, require_gradient, require_pseudocode
 
+pytestmark = pytest.mark.usefixtures("room_between_tests")  # each compiles a model of its own, forward and backward
+
 D_MODELS, E_MODELS, ED_MODELS = factors.d_models(), factors.e_models(), factors.ed_models()
 
 

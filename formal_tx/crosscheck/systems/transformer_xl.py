@@ -50,6 +50,12 @@ def _shift(B: jax.Array) -> Any:
 _H, _D_ATTN, _D_MID, _D_E, _D_OUT = 2, 3, 5, 14, 11
 
 
+def _one_token(rng: np.random.Generator) -> dict[str, Any]:
+    """A segment of one token and no memory, all numbers positive: its only score is a sum in which nothing cancels."""
+    positive: dict[str, Any] = jax.tree.map(np.abs, _segment(q=1, m=0)(rng))
+    return positive
+
+
 def _segment(q: int = 7, m: int = 13, clamp_len: int | None = None, window: int | None = None) -> Draw:
     """A segment of q tokens, m that are remembered, and parameters without biases, or with, as chance has it."""
 
@@ -93,7 +99,7 @@ def _relative_attention() -> Variation:
         library=library,
         hard=(
             ("nothing remembered", _segment(m=0)),
-            ("one token", _segment(q=1, m=0)),
+            ("one token", _one_token),
             ("distances up to 5 are told apart", _segment(q=13, m=3, clamp_len=5)),
             ("a query sees 7 tokens", _segment(window=7)),
         ),
