@@ -104,7 +104,9 @@ LIBRARY = {
 }
 
 
-@pytest.mark.parametrize("number", [pytest.param(n, marks=pytest.mark.slow if n in (8, 13) else ()) for n in LIBRARY])
+@pytest.mark.parametrize(
+    "number", [pytest.param(n, marks=pytest.mark.slow if n in (8, 9, 13) else ()) for n in LIBRARY]
+)
 def test_architectures_training_and_inference_are_called_as_documented(write, number):
     head = (
         "import dataclasses, jax, numpy as np, optax\n"

@@ -65,7 +65,7 @@ def strictly_before(x, lengths, segments):
         (formal_tx.architectures, "mlp", tanh_gelu, 8, "7. Z, layer 1"),
         (formal_tx.architectures.masks, "causal", masks.full, 10, "6. X, layer 1"),
         (formal_tx.architectures.masks, "causal", masks.full, 8, "14. X, layer 1"),
-        (formal_tx.losses, "next_tokens", strictly_before, 13, "5. loss, update 1"),
+        pytest.param(formal_tx.losses, "next_tokens", strictly_before, 13, "5. loss, update 1", marks=pytest.mark.slow),
         (formal_tx.inference.cache, "_write", lambda past, row, t: past, 14, "4. p, token 3"),
     ],
 )

@@ -10,7 +10,8 @@ from formal_tx.crosscheck import ALGORITHMS
 from . import pages
 
 SLOW = ("tutorial.md", "decoding.md", "how-to/train.md", "how-to/move.md", "how-to/generate.md")
-QUICK_SYSTEMS = ("systems/streaming_llm.md", "systems/lm_infinite.md", "systems/reformer.md")
+SLOW += ("how-to/error-budget.md", "how-to/tests.md", "how-to/patch.md")
+QUICK_SYSTEMS = ("systems/streaming_llm.md", "systems/reformer.md")
 OWN = (
     "index.md",
     "tutorial.md",

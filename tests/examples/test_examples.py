@@ -73,6 +73,7 @@ def test_there_is_a_test_for_every_example():
 
 SLOW = {"clustered_attention", "hierarchical_attention", "masked_words", "megabyte", "positional_encodings"}
 SLOW |= {"recurrent_memory", "transformer_xl", "translate", "own_architecture", "ablate_head", "logit_lens"}
+SLOW |= {"sparse_attention", "reformer", "lm_infinite", "activation_patching", "masked_letters", "gradient_norms"}
 
 
 @pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in SAYS])

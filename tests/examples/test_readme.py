@@ -104,7 +104,7 @@ def test_a_command_prints_what_is_said(command, below, comment):
 QUICK = "--steps 2 --set warmup=1 --set d_e=16 --set d_mlp=16 --set H=2 --set l_max=96 --set evaluate_batches=1"
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/train.md"])
+@pytest.mark.parametrize("document", ["README.md", pytest.param("docs/train.md", marks=pytest.mark.slow)])
 def test_the_commands_of_a_run_work_one_after_the_other(document, tmp_path, monkeypatch):
     """With files of the names that the document gives, and a training of two steps."""
     monkeypatch.chdir(tmp_path)

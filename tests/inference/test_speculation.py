@@ -67,7 +67,7 @@ def test_the_distribution_with_a_temperature_and_a_filter():
     assert p_value(expected, found) > 1e-3
 
 
-@pytest.mark.parametrize("guesses", [1, 3])
+@pytest.mark.parametrize("guesses", [pytest.param(1, marks=pytest.mark.slow), 3])
 @pytest.mark.parametrize("small", [OTHER, (quantize(LARGE[0]), HP)], ids=["another model", "the same in int8"])
 def test_greedy_tokens_are_those_of_algorithm_14(small, guesses):
     """With a filter that looks at what came before as well: guesses count as seen when the next is checked."""

@@ -24,7 +24,7 @@ def check(name, order, modes):
 
 def _modes():
     for name in ALGORITHMS:
-        yield pytest.param(name, "fwd", id=f"{name}-fwd")
+        yield pytest.param(name, "fwd", id=f"{name}-fwd", marks=pytest.mark.slow if name == "ed_transformer" else ())
         slow = [pytest.mark.slow] if name in ("ed_transformer", "e_transformer") else []
         yield pytest.param(name, "rev", id=f"{name}-rev", marks=slow)
 
@@ -50,7 +50,12 @@ def test_derivatives_of_training(name):
     check(name, 2, ["fwd"])
 
 
-@pytest.mark.parametrize("name", [*ALGORITHMS, *(pytest.param(name, marks=pytest.mark.slow) for name in TRAINING)])
+SLOW = ("ed_transformer", *TRAINING)
+
+
+@pytest.mark.parametrize(
+    "name", [n for n in ALGORITHMS if n not in SLOW] + [pytest.param(n, marks=pytest.mark.slow) for n in SLOW]
+)
 def test_transformations_compose(name):
     """`jit` of `vmap` of `grad` of `checkpoint` is a loop of `grad`."""
     public = PUBLIC[name]

@@ -65,7 +65,10 @@ def both(name, dtype=jnp.float64):
     return whole, jax.jit(jax.value_and_grad(loss))(theta)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+SLOW = ("translation", "masked words", "mean of padded")
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.slow if n in SLOW else ()) for n in LOSSES])
 def test_parts_give_the_loss_and_its_gradient(name):
     whole, parts = both(name)
     for a, b in zip(jax.tree.leaves(whole), jax.tree.leaves(parts), strict=True):
@@ -78,7 +81,7 @@ def test_single_precision_differs_by_rounding():
         np.testing.assert_allclose(b, a, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("dtype", [pytest.param("bfloat16", marks=pytest.mark.slow), "float16"])
 def test_half_precision_is_summed_in_single(dtype):
     """The gradient of W_u is a sum over parts, which do not round it: it is as near to the exact one as at once."""
     theta = jax.tree.map(lambda W: W.astype(jnp.float32), init_d_transformer(jax.random.key(0), D))

@@ -163,7 +163,7 @@ def test_label_smoothing(kind):
 @pytest.mark.parametrize(
     ("kind", "dtype"),
     [
-        ("d", "bfloat16"),
+        pytest.param("d", "bfloat16", marks=pytest.mark.slow),
         pytest.param("e", "bfloat16", marks=pytest.mark.slow),
         pytest.param("ed", "bfloat16", marks=pytest.mark.slow),
         ("d", "float16"),
@@ -190,7 +190,7 @@ def test_lower_precision(kind, dtype):
     [
         ("d", "nothing_saveable"),
         ("e", "nothing_saveable"),
-        ("ed", "nothing_saveable"),
+        pytest.param("ed", "nothing_saveable", marks=pytest.mark.slow),
         ("d", "dots_saveable"),
         ("d", ("6.X", "8.X")),
         ("ed", ("7.Z", "18.X")),

@@ -439,7 +439,9 @@ def untag(monkeypatch):
     jax.clear_caches()
 
 
-@pytest.mark.parametrize("name", ["attention", "d_transformer_logits", "its gradient"])
+@pytest.mark.parametrize(
+    "name", ["attention", "d_transformer_logits", pytest.param("its gradient", marks=pytest.mark.slow)]
+)
 def test_the_compiled_program_is_the_same_without_tags(name, untag):
     """Tags cost nothing once they are compiled."""
     X, heads = normal(0, L_X, 6), random_heads(0, d_x=6, d_z=6, d_attn=2, d_mid=4, d_out=5, H=3)

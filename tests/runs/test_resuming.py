@@ -30,9 +30,9 @@ VARIANTS = {
         "decoder",
         {"dropout": 0.2, "accumulate": 2, "ema": 0.9, "schedule": "inverse_square_root", "tied_embeddings": True},
     ),
-    "encoder-decoder": ("encoder-decoder", {"dropout": 0.1, "label_smoothing": 0.1, "accumulate": 2, "ema": 0.5}),
 }
 MORE = {
+    "encoder-decoder": ("encoder-decoder", {"dropout": 0.1, "label_smoothing": 0.1, "accumulate": 2, "ema": 0.5}),
     "decoder with patience": ("decoder", {"patience": 2, "learning_rate": 1e-9, "steps": 40}),
     "decoder in float16": ("decoder", {"dtype": "float16", "clip": 0.0, "schedule": "constant"}),
     "encoder": ("encoder", {"dropout": 0.1, "masking": "bert"}),

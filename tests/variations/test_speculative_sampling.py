@@ -209,7 +209,9 @@ def test_a_mistake_in_what_is_accepted_and_drawn_shows_in_its_line(plant, right,
         ("speculate", "(logits, drawing.temperature", "(logits, 1.0", "one guess, a temperature", 5),
         ("speculate", "jnp.append(text[t], x), t,", "jnp.append(text[t], x), t + 1,", "one guess, a temperature", 5),
         ("speculate", "_seen_after(seen, x))", "jnp.repeat(seen[None], guesses + 1, 0))", "no token twice", 5),
-        ("_uniform", "_key(key, t, 1)", "_key(key, t, 0)", "one guess, a temperature", 6),
+        pytest.param(
+            "_uniform", "_key(key, t, 1)", "_key(key, t, 0)", "one guess, a temperature", 6, marks=pytest.mark.slow
+        ),
         ("speculate", "_key(key, t + 1 + n, 2)", "_key(key, t + n, 2)", "one guess, a temperature", 12),
     ],
 )
