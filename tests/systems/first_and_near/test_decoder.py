@@ -75,14 +75,14 @@ def test_the_rows_within_the_window_are_the_plain_ones(x64):
 
 # Token by token
 
-_LAMBDAS = [(4, 8, 8), (3, 7, 2), (3, 5, 9)], [(0, 5, 5), (1, 1, 1)]
-_STREAMS = [(0, 5), (1, 8), (4, 5)], [(0, 1), (1, 1), (4, 1), (1, 5), (0, 8), (4, 8), (4, 60)]
-_SIGHTS = [
-    [lambda_sight(first=n, window=w, ceiling=c) for n, w, c in lambdas]
-    + [streaming_sight(sinks=g, window=w) for g, w in streams]
-    for lambdas, streams in zip(_LAMBDAS, _STREAMS, strict=True)
-]
-_FAST, _SLOW = _SIGHTS
+
+def _sights(lambdas, streams):
+    of_lambdas = [lambda_sight(first=n, window=w, ceiling=c) for n, w, c in lambdas]
+    return of_lambdas + [streaming_sight(sinks=g, window=w) for g, w in streams]
+
+
+_FAST = _sights([(4, 8, 8), (3, 7, 2), (3, 5, 9)], [(0, 5), (1, 8), (4, 5)])
+_SLOW = _sights([(0, 5, 5), (1, 1, 1)], [(0, 1), (1, 1), (4, 1), (1, 5), (0, 8), (4, 8), (4, 60)])
 
 
 @pytest.mark.parametrize("sight", [*_FAST, *(pytest.param(sight, marks=pytest.mark.slow) for sight in _SLOW)], ids=str)
