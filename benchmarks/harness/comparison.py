@@ -43,13 +43,13 @@ def interleaved(
     return seconds
 
 
-def started(stack: ExitStack, rivals: Sequence[Rival], turn: float = TURN) -> dict[Rival, Exception]:
+def started(stack: ExitStack, rivals: Sequence[Rival], turn: float = TURN, untimed: int = 0) -> dict[Rival, Exception]:
     """Starts the rivals, to be ended with the stack; gives those that cannot be timed here, and why."""
     absent: dict[Rival, Exception] = {}
     for rival in rivals:
         try:
             stack.enter_context(rival)
-            rival.last_at_least(turn)
+            rival.last_at_least(turn, untimed)
         except (Absent, RivalFailed) as reason:
             absent[rival] = reason
     return absent
@@ -63,6 +63,7 @@ def compare(
     rivals: Sequence[Rival],
     limit: Limit | None = None,
     turn: float = TURN,
+    untimed: int = 0,
     **more: Any,
 ) -> Iterator[Record]:
     """Times ours and the rivals in turns.
@@ -70,19 +71,19 @@ def compare(
     Args:
       case: what is compared. more: entries for each line of results.
       limit: what the machine could do; each line then has ours as a share of it.
-      turn: the seconds that a turn lasts at least.
+      turn: the seconds that a turn lasts at least. untimed: the calls that each makes before.
     Yields:
       A line for each rival; one that cannot be timed here gives a line that says why.
     """
     if not settings.wants(case):
         return
     with ExitStack() as stack:
-        absent = started(stack, [ours], turn)
+        absent = started(stack, [ours], turn, untimed)
         if absent:  # then there is nothing to compare with
             yield from (not_measured(benchmark, case, rival.name, absent[ours]) for rival in rivals)
             return
         limits = limit.rivals() if limit else []
-        absent = started(stack, [*rivals, *limits], turn)
+        absent = started(stack, [*rivals, *limits], turn, untimed)
         yield from (not_measured(benchmark, case, rival.name, reason) for rival, reason in absent.items())
         present = [rival for rival in rivals if rival not in absent]
         failed: dict[Rival, Exception] = {}

@@ -48,6 +48,7 @@ class Rival:
         worker = ("-m", "benchmarks.harness.worker", target, json.dumps(arguments), str(calls_before))
         self._command = [sys.executable, *worker]
         self._calls = 1
+        self._untimed = 0
         self.peak: int | None = None  # bytes of its arrays, and what the last turn took beyond them
         self.value: dict[str, Any] = {}  # what the last call returned, if that was a dictionary
 
@@ -81,8 +82,12 @@ class Rival:
         """What the first calls took beyond a usual one, if there were enough of them to say."""
         return self._ready["compile"]
 
-    def last_at_least(self, seconds: float) -> None:
-        """Makes so many calls a turn that it takes about `seconds`; one, if it is not known how long a call is."""
+    def last_at_least(self, seconds: float, untimed: int = 0) -> None:
+        """Makes so many calls a turn that it takes about `seconds`; one, if it is not known how long a call is.
+
+        Before these it makes some that are not timed.
+        """
+        self._untimed = untimed
         self._calls = math.ceil(seconds / max(self._ready["call"] or seconds, 1e-6))
 
     def turn(self) -> float:
@@ -90,7 +95,7 @@ class Rival:
         time.sleep(SETTLE)
         assert self._process.stdin is not None
         try:
-            print(self._calls, file=self._process.stdin)
+            print(self._untimed, self._calls, file=self._process.stdin)
         except BrokenPipeError:
             raise RivalFailed(f"{self.name}: its process ended") from None
         answer = self._answer()

@@ -3,9 +3,9 @@
 python -m benchmarks.harness.worker MODULE:FUNCTION ARGUMENTS CALLS
 
 FUNCTION(**ARGUMENTS) returns what is to be timed, a function of nothing; a dictionary that this returns is passed on.
-It is called CALLS times, so that it is compiled and warm. After that each line of standard input, a number of calls to
-make, is answered by a line of JSON. A process that waits is blocked on reading, so that its threads leave the cores
-alone.
+It is called CALLS times, so that it is compiled and warm. After that each line of standard input, two numbers of calls
+to make, first those that are not timed, is answered by a line of JSON. A process that waits is blocked on reading, so
+that its threads leave the cores alone.
 """
 
 import json
@@ -28,7 +28,7 @@ def main(target: str, arguments: dict[str, Any], calls: int) -> None:
         run, ready = _ready(target, arguments, calls)
         print(json.dumps(ready), file=answers)
         for line in sys.stdin:
-            print(json.dumps(_turn(run, int(line))), file=answers)
+            print(json.dumps(_turn(run, *map(int, line.split()))), file=answers)
     except Absent as reason:
         print(json.dumps({"absent": str(reason)}), file=answers)
     except Exception as error:
@@ -54,7 +54,9 @@ def _timed(f: Callable[[], Any]) -> tuple[float, Any]:
     return time.perf_counter() - start, value
 
 
-def _turn(run: Callable[[], Any], calls: int) -> dict[str, Any]:
+def _turn(run: Callable[[], Any], untimed: int, calls: int) -> dict[str, Any]:
+    for _ in range(untimed):
+        run()
     forget_peak()
     held, arrays = resident(), alive()
     start = time.perf_counter()

@@ -10,5 +10,5 @@ class StandIn:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def last_at_least(self, seconds: float) -> None:
+    def last_at_least(self, seconds: float, untimed: int = 0) -> None:
         pass

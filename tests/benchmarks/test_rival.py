@@ -26,6 +26,13 @@ def test_short_calls_are_made_more_often():
         assert rival.value["calls"] > 4
 
 
+def test_calls_that_are_not_timed_come_before_those_that_are():
+    with Rival("counting", f"{PROGRAMS}:counting", calls_before=1, start=0) as rival:
+        rival.last_at_least(10, untimed=2)
+        rival.turn()
+        assert rival.value == {"calls": 4}  # one before the first turn, two, and the one that is timed
+
+
 def test_what_was_compiled_is_not_known_after_one_call():
     with Rival("counting", f"{PROGRAMS}:counting", calls_before=1, start=0) as rival:
         assert rival.compile_seconds is None
