@@ -19,7 +19,7 @@ TORCH = "benchmarks.rivals.torch_training"
 TURN = 2.0
 """Seconds. Training is step after step, without pauses: so each turn begins with a step that is not timed.
 
-Where a machine's host takes back what memory is free, that step had to get it again: 1.1 s instead of 0.7, at batch 12.
+That one takes 1.1 s instead of 0.7 at batch 12, since new memory costs more after a pause (docs/performance.md).
 """
 
 
