@@ -18,28 +18,12 @@ TURN = 0.2  # seconds that a turn lasts at least
 Rounds = dict[str, list[float]]
 
 
-def interleaved(
-    rivals: Sequence[Rival], rounds: int, failed: dict[Rival, Exception] | None = None, may_fail: Sequence[Rival] = ()
-) -> Rounds:
-    """The seconds of each rival in each round: A B C, A B C, …
-
-    Args:
-      may_fail: those that have no more turns once one fails; `failed` then says why.
-    Raises:
-      RivalFailed: for the others.
-    """
+def interleaved(rivals: Sequence[Rival], rounds: int) -> Rounds:
+    """The seconds of each rival in each round: A B C, A B C, …"""
     seconds: Rounds = {rival.name: [] for rival in rivals}
-    failed = {} if failed is None else failed
     for _ in range(rounds):
         for rival in rivals:
-            if rival in failed:
-                continue
-            try:
-                seconds[rival.name].append(rival.turn())
-            except RivalFailed as failure:  # PyTorch may compile anew in any call, for example
-                if rival not in may_fail:
-                    raise
-                failed[rival] = failure
+            seconds[rival.name].append(rival.turn())
     return seconds
 
 
@@ -74,6 +58,8 @@ def compare(
       turn: the seconds that a turn lasts at least. untimed: the calls that each makes before.
     Yields:
       A line for each rival; one that cannot be timed here gives a line that says why.
+    Raises:
+      RivalFailed: one that was ready failed in a turn.
     """
     if not settings.wants(case):
         return
@@ -86,13 +72,9 @@ def compare(
         absent = started(stack, [*rivals, *limits], turn, untimed)
         yield from (not_measured(benchmark, case, rival.name, reason) for rival, reason in absent.items())
         present = [rival for rival in rivals if rival not in absent]
-        failed: dict[Rival, Exception] = {}
-        rounds = interleaved([ours, *present, *limits], settings.rounds, failed, may_fail=present)
-        yield from (not_measured(benchmark, case, rival.name, str(why)[:120]) for rival, why in failed.items())
+        rounds = interleaved([ours, *present, *limits], settings.rounds)
         against = _against(limit, rounds[ours.name], rounds) if limit else {}
         for rival in present:
-            if rival in failed:
-                continue
             values = ratios(rounds[ours.name], rounds[rival.name])
             entries = {**_both(ours, rival, rounds), **against, **more}
             yield measured(benchmark, case, rival.name, "speed", values, **entries)
