@@ -1,8 +1,18 @@
 """What the tests of training runs share."""
 
+import signal
+
 import pytest
 
 from tests.runs import running
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ctrl_c_is_heard():
+    """A shell that starts the tests in the background has them ignore SIGINT, and so the processes that they start."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="module")
