@@ -7,6 +7,7 @@ from jaxtyping import Array, Bool, Float, Int
 from . import mask_blocks, masks
 from .attending import AS_PRINTED, Attending
 from .blockwise import blockwise
+from .groups import by_groups, scores
 from .implementation import asked_for
 from .tagging import line
 
@@ -70,7 +71,7 @@ def dense(
     W_r: Float[Array, "rows H"] | None = None,
 ) -> Float[Array, "*batch l_x d_mid"]:
     """Lines 4 to 6 of Algorithm 4 as they read, with a boolean mask (..., ℓ_x, ℓ_z) and all scores at once."""
-    S = line(4, "S", by_groups(Q, K.mT))
+    S = line(4, "S", scores(Q, K))
     A = attending.weights(S, mask, Q.shape[-1], t_x, t_z, W_r)
     return line(6, "V_tilde", by_groups(A, V))
 
@@ -88,16 +89,6 @@ def _by_rows(Q, K, V, mask, attending, t_x, t_z, W_r, heads) -> jax.Array:
         seen = masks.for_heads(mask_blocks.block(mask, rows.first, rows.n, keys.first, keys.n), heads)
         answers.append(dense(q, k, v, seen, attending, rows.of(t_x, -1), keys.of(t_z, -1), W_r))
     return jnp.concatenate(answers, axis=-2)
-
-
-def by_groups(A: jax.Array, B: jax.Array) -> jax.Array:
-    """A @ B by head, where H/H_kv consecutive heads of A (..., H, ·, ·) go with each of B (..., H_kv, ·, ·)."""
-    if A.ndim < 3 or B.ndim < 3 or A.shape[-3] == B.shape[-3]:
-        return A @ B
-    *batch, H, rows, inner = A.shape
-    # The rows of a group's heads stand below each other: one product for each key head, and no copy of keys.
-    grouped = A.reshape(*batch, B.shape[-3], H // B.shape[-3] * rows, inner) @ B
-    return grouped.reshape(*grouped.shape[:-3], H, rows, B.shape[-1])
 
 
 def _unfit(Q, K, V, mask, attending, heads) -> str:

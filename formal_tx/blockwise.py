@@ -15,6 +15,7 @@ from jax import lax
 
 from . import masks
 from .attending import Attending
+from .groups import for_each_head
 from .linear import wide
 from .mask_blocks import Blocks
 
@@ -80,7 +81,7 @@ def blockwise(
       (..., ℓ_x, d_mid); nan for a query that attends to nothing.
     """
     l_x, l_z = Q.shape[-2], K.shape[-2]
-    K, V = _for_each_query_head(K, Q), _for_each_query_head(V, Q)
+    K, V = for_each_head(K, Q), for_each_head(V, Q)
     batch = jnp.broadcast_shapes(Q.shape[:-2], K.shape[:-2])
     blocks = Blocks.of(l_x, l_z)
     Q = attending.scaled(Q, Q.shape[-1])
@@ -91,13 +92,6 @@ def blockwise(
     W_r = None if W_r is None else jnp.asarray(W_r)
     pair = _Pair(blocks, heads, attending)
     return _blockwise(pair, Q, K, V, W_r, blocks.filled(mask), t_x, t_z)[..., :l_x, :]
-
-
-def _for_each_query_head(A: jax.Array, Q: jax.Array) -> jax.Array:
-    """Keys or values (..., H_kv, ℓ, d) once for each of the H heads of Q, where several share one."""
-    if A.ndim < 3 or Q.ndim < 3 or A.shape[-3] == Q.shape[-3]:
-        return A
-    return jnp.repeat(A, Q.shape[-3] // A.shape[-3], axis=-3)
 
 
 def _filled(A: jax.Array, size: int, axis: int) -> jax.Array:

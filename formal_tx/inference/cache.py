@@ -98,7 +98,7 @@ def cached_attend(t: jax.Array, attending: Attending = AS_PRINTED, W_r: jax.Arra
 def _among(past: jax.Array, new: jax.Array, slots: jax.Array, t: jax.Array) -> jax.Array:
     """Keys or values (..., H, slots, d) with the new ones (..., H, n, d) in the slots `t` (..., n).
 
-    A choice that is made as the layer's part of the cache is read: it costs nothing, and copies nothing.
+    A choice that is made as the layer's part of the cache is copied, which a product by head needs anyway on CPUs.
     """
     i = (slots - t[..., :1])[..., None, :, None]  # which of the new ones stands in a slot, if one does
     if t.shape[-1] > 1:

@@ -17,8 +17,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from .. import groups
 from ..architectures import Attend
-from ..attend import by_groups
 from ..attending import Attending
 from ..attention import join_heads
 from ..implementation import asked_for
@@ -107,7 +107,7 @@ def _scores(Q, K, t_x, t_z, ceiling, attending, W_r) -> jax.Array:
     """Scores (..., ℓ_x, ℓ_z) of queries and keys at these positions, or, if these are further apart, at the ceiling."""
 
     def at(t_x, t_z):
-        S = attending.scaled(by_groups(attending.turned(Q, None, t_x), attending.turned(K, None, t_z).mT), Q.shape[-1])
+        S = attending.scaled(groups.scores(attending.turned(Q, None, t_x), attending.turned(K, None, t_z)), Q.shape[-1])
         return S if attending.score is None else attending.score(S, t_x, t_z, W_r)
 
     if ceiling is None:
@@ -120,7 +120,7 @@ def _scores(Q, K, t_x, t_z, ceiling, attending, W_r) -> jax.Array:
 def answers(A: jax.Array, first: Keys, near: Keys) -> jax.Array:
     """The values (..., ℓ_x, d_mid), weighted by A (..., ℓ_x, n + ℓ_z)."""
     n = first.K.shape[-2]
-    return by_groups(A[..., :n], first.V) + by_groups(A[..., n:], near.V)
+    return groups.by_groups(A[..., :n], first.V) + groups.by_groups(A[..., n:], near.V)
 
 
 def first_and_near(Q, keys: Keys, sight: FirstAndNear, attending: Attending, W_r=None) -> jax.Array:

@@ -51,7 +51,7 @@ def test_list_names_all_fifteen_and_both_editions():
 @pytest.mark.parametrize(
     ("number", "paper", "library"),
     [
-        ("4", "V_tilde = V @ softmax(S / sqrt(d_attn))", 'S = line(4, "S", by_groups(Q, K.mT))'),
+        ("4", "V_tilde = V @ softmax(S / sqrt(d_attn))", 'S = line(4, "S", scores(Q, K))'),
         ("5", "Y = concatenate(Y, axis=0)", 'return line(4, "V_tilde"'),
         ("13", "theta = theta - eta * gradient(loss, theta)", 'return line(6, "theta"'),
         ("d_transformer", "P = softmax(W_u @ X)", 'line(11, "P"'),

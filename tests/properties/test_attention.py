@@ -8,6 +8,8 @@ from hypothesis import given
 
 import formal_tx
 from formal_tx import masks
+from formal_tx.groups import scores
+from formal_tx.implementation import attend_with
 
 from .strategies import (
     ATTENTION,
@@ -249,6 +251,31 @@ def test_the_shape_of_the_answer(attend, kind, l_z):
     """P4.15, P5.5: (ℓ_x, d_out) for every ℓ_z."""
     X, Z, params = cross_input(kind, l_z)
     assert attend(X, Z[:l_z], params).shape == (L_X, kind.d_out)
+
+
+@pytest.mark.parametrize("implementation", ["dense", "rows", "blockwise"])
+@pytest.mark.parametrize("l_x", [1, L_X])
+@pytest.mark.parametrize(
+    ("of_X", "of_Z"), [((1,), (4,)), ((4,), (1,)), ((), (4,)), ((4,), ()), ((2, 1), (1, 4))], ids=str
+)
+def test_leading_axes_of_both_sequences_fit_each_other(kind, implementation, l_x, of_X, of_Z):
+    """One sequence that asks many, many that ask one: as with axes that are written out."""
+    f = getattr(formal_tx, kind.name)
+    params = kind.draw(0, D_X, D_Z)
+    X, Z = normal(1, *of_X, l_x, D_X), normal(2, *of_Z, L_Z, D_Z)
+    batch = np.broadcast_shapes(of_X, of_Z)
+    all_X, all_Z = (np.broadcast_to(A, (*batch, *A.shape[-2:])) for A in (X, Z))
+    with attend_with(implementation):
+        answers = f(X, Z, params)
+        for i in np.ndindex(batch):
+            close(answers[i], f(all_X[i], all_Z[i], params))
+
+
+@pytest.mark.parametrize(("H", "H_kv"), [(1, 1), (3, 3), (6, 2), (4, 1)])
+@pytest.mark.parametrize("l_x", [1, L_X])
+def test_scores_of_heads_that_share_keys(l_x, H, H_kv):
+    Q, K = normal(0, 2, H, l_x, D_X), normal(1, 2, H_kv, L_Z, D_X)
+    close(scores(Q, K), np.einsum("...xd,...zd->...xz", Q, K.repeat(H // H_kv, axis=1)))
 
 
 def test_what_the_mask_hides_has_no_influence(kind):

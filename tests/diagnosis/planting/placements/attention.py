@@ -5,7 +5,7 @@ from ..placement import place
 _ROOT = "softmax(S if self.score is not None else self.scaled(S, d_attn))"
 _SCALED = "self.scaled(S, d_attn)"
 _WIDTH = "attending.weights(S, mask, Q.shape[-1], t_x"
-_SCORES = "by_groups(Q, K.mT)"
+_SCORES = "scores(Q, K)"
 _Q = "affine(X, params.W_q, params.b_q)"
 _K = "affine(Z, params.W_k, params.b_k)"
 _V = "affine(Z, params.W_v, params.b_v)"
