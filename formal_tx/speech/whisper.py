@@ -16,6 +16,7 @@ from ..attention import mh_attention
 from ..hyperparameters import EDTransformerHyperparameters
 from ..inference.cache import EDCache, context_cache, empty_cache
 from ..inference.decoding import ed_step
+from ..inference.drawing import likeliest
 from ..models.model import Model
 from ..parameters import EDTransformerParameters
 from .front import FrontParameters, whisper_front
@@ -209,9 +210,12 @@ def _decode(
         return timestamp_rules(logits, written, tokens) if timestamps else logits
 
     def choose(logits, t):
-        scaled = logits / jnp.where(temperature > 0, temperature, 1)
-        noise = jax.random.gumbel(jax.random.fold_in(key, t), logits.shape)
-        return jnp.argmax(jnp.where(temperature > 0, scaled + noise, logits)).astype(jnp.int32)
+        def drawn():
+            noise = jax.random.gumbel(jax.random.fold_in(key, t), logits.shape)
+            return likeliest(logits / temperature + noise)
+
+        # A condition and no `where`: noise for the whole vocabulary takes as long as a good part of the decoder.
+        return lax.cond(temperature > 0, drawn, lambda: likeliest(logits)).astype(jnp.int32)
 
     def step(carry):
         t, token, past, written, decoded = carry
