@@ -31,7 +31,10 @@ def draw(
     """
     greedily = bool(filters) and is_greedy(filters[-1])
     scaled = log_q(logits, temperature, filters[:-1] if greedily else filters, seen)
-    y = likeliest(scaled if greedily else scaled + jax.random.gumbel(key, scaled.shape, scaled.dtype))
+    if greedily:
+        y = likeliest(scaled)
+    else:
+        y = likeliest(scaled + jax.random.gumbel(key, scaled.shape, scaled.dtype))
     return jnp.where(jnp.isnan(scaled.max(axis=-1)), NO_TOKEN, y)  # max is nan where any of them is
 
 

@@ -11,7 +11,7 @@ from formal_tx.crosscheck.calling import FromFunction
 from formal_tx.crosscheck.candidate import check_candidate
 from formal_tx.diagnosis import MISTAKES
 from tests.diagnosis.planting.candidates import candidate
-from tests.diagnosis.planting.edition import Edition, patched
+from tests.diagnosis.planting.edition import ADAPTED, Edition, patched
 from tests.diagnosis.planting.placement import Placement, place, plain_jax
 from tests.diagnosis.planting.placements import PLACEMENTS
 from tests.diagnosis.planting.slips import Slip, unknown_names
@@ -50,6 +50,11 @@ def test_what_is_replaced_is_still_there():
         text = patched(placement.file, placement.changes)
         compile(text, placement.file, "exec")
         assert not unknown_names(text), placement
+
+
+def test_what_is_adapted_is_still_there():
+    for file, change in ADAPTED.items():
+        compile(patched(file, [change]), file, "exec")
 
 
 @pytest.mark.parametrize(("old", "times"), [("Q @ K.T", 0), ("@algorithm(", 3)])

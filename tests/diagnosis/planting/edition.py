@@ -26,6 +26,7 @@ _COPIED = (
     "blockwise.py",
     "contracts.py",
     "embedding.py",
+    "groups.py",
     "hyperparameters.py",
     "inference/algorithms.py",
     "inference/cache.py",
@@ -63,9 +64,9 @@ Hyperparameters hold functions, the norm and the activation among them, so a cop
 the contracts remember of them goes with the copy.
 """
 
-_ADAPTED = {
+ADAPTED = {
     "inference/drawing.py": (  # the library draws with keys of its own, a candidate with `sample(q)`
-        "y = jnp.argmax(scaled + jax.random.gumbel(key, scaled.shape, scaled.dtype), axis=-1)",
+        "y = likeliest(scaled + jax.random.gumbel(key, scaled.shape, scaled.dtype))",
         "y = jnp.asarray(sample(jax.nn.softmax(scaled)), int)",
     ),
     "contracts.py": (  # without `jit` a function would refuse the nan that another one has made
@@ -110,7 +111,7 @@ class Edition:
             content = text if copied == file else source(copied)
             path = folder / copied
             path.parent.mkdir(exist_ok=True)
-            path.write_text(content.replace(*_ADAPTED[copied]) if copied in _ADAPTED else content)
+            path.write_text(content.replace(*ADAPTED[copied]) if copied in ADAPTED else content)
         for package, place in ((self.name, folder), (f"{self.name}.inference", folder / "inference")):
             sys.modules[package] = types.ModuleType(package)
             sys.modules[package].__path__ = [str(place)]
