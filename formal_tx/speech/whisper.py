@@ -214,7 +214,7 @@ def _decode(
             noise = jax.random.gumbel(jax.random.fold_in(key, t), logits.shape)
             return likeliest(logits / temperature + noise)
 
-        # A condition and no `where`: noise for the whole vocabulary takes as long as a good part of the decoder.
+        # A condition and no `where`, which would draw noise for the whole vocabulary at temperature 0 as well.
         return lax.cond(temperature > 0, drawn, lambda: likeliest(logits)).astype(jnp.int32)
 
     def step(carry):
