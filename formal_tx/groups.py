@@ -1,5 +1,7 @@
 """Products by head, where several heads of queries may share one of keys and values (grouped-query attention)."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 
@@ -12,21 +14,21 @@ def scores(Q: jax.Array, K: jax.Array) -> jax.Array:
     """
     if Q.shape[-2] > 1:
         return by_groups(Q, K.mT)
-    if not _shared(K, Q):
-        return (K @ Q.mT).mT
-    *batch, H, _, d = Q.shape
-    S = (K @ Q.reshape(*batch, K.shape[-3], H // K.shape[-3], d).mT).mT
-    return S.reshape(*S.shape[:-3], H, 1, S.shape[-1])
+    return _below_each_other(lambda Q: (K @ Q.mT).mT, Q, K)
 
 
 def by_groups(A: jax.Array, B: jax.Array) -> jax.Array:
     """A @ B by head, where H/H_kv consecutive heads of A (..., H, ·, ·) go with each of B (..., H_kv, ·, ·)."""
+    return _below_each_other(lambda A: A @ B, A, B)
+
+
+def _below_each_other(product: Callable[[jax.Array], jax.Array], A: jax.Array, B: jax.Array) -> jax.Array:
+    """product(A) by rows, with those of the heads that share one of B below each other: one product, no copy of B."""
     if not _shared(B, A):
-        return A @ B
+        return product(A)
     *batch, H, rows, inner = A.shape
-    # The rows of a group's heads stand below each other: one product for each key head, and no copy of keys.
-    grouped = A.reshape(*batch, B.shape[-3], H // B.shape[-3] * rows, inner) @ B
-    return grouped.reshape(*grouped.shape[:-3], H, rows, B.shape[-1])
+    grouped = product(A.reshape(*batch, B.shape[-3], H // B.shape[-3] * rows, inner))
+    return grouped.reshape(*grouped.shape[:-3], H, rows, grouped.shape[-1])
 
 
 def for_each_head(A: jax.Array, Q: jax.Array) -> jax.Array:
